@@ -22,6 +22,98 @@ const code = (summary: string, hint: string, exit = 1, recovery: Recovery = 'fix
 export const ERROR_CODES = {
   E_ABORTED: code('The operation was cancelled', 'Run it again.', 130, 'retry'),
   E_INTERNAL: code('trmig met a state it should not be in', 'Please report this with the command you ran.', 70, 'bug'),
+  E_WIRE_GARBAGE: code(
+    "What came over the connection is not trmig's protocol",
+    'Check that the address and port are those of a trmig.',
+    76,
+  ),
+  E_WIRE_OVERSIZE: code('A frame is larger than trmig accepts', 'Check that both hosts run an unmodified trmig.', 76),
+  E_WIRE_CHECKSUM: code(
+    'A frame was damaged on its way',
+    'Try again; if it repeats, check the network between the hosts.',
+    76,
+    'retry',
+  ),
+  E_WIRE_VERSION: code('The two hosts have no protocol version in common', 'Install the same trmig on both hosts.', 76),
+  E_PEER_GONE: code(
+    'The connection to the other host broke',
+    'Check the other host and the network, then try again.',
+    69,
+    'retry',
+  ),
+  E_PEER_REFUSED: code('The other host refused', 'Read the reason it gave.', 69),
+  E_CONNECT: code(
+    'The other host cannot be reached',
+    'Check the address, the port and that trmig is running there.',
+    69,
+    'retry',
+  ),
+  E_LISTEN: code('trmig cannot listen on that address', 'Choose another port or address.', 69),
+  E_TRACER_FRAME: code(
+    "The tracer's log stream is not well formed",
+    'Check that tracer and trmig are of one build.',
+    1,
+    'bug',
+  ),
+  E_LOG_EVENT: code('A replay log holds bytes that no supported QEMU writes', 'Get an undamaged copy of the log.'),
+  E_LOG_SEGMENT: code(
+    'A log segment is not what its header says',
+    'Get an undamaged copy, or start the transfer again.',
+  ),
+  E_RECORDING_MISSING: code('This is not a recording', 'Give the directory that holds manifest.trm.'),
+  E_RECORDING_EXISTS: code('A recording is there already', 'Choose another directory.'),
+  E_RECORDING_DAMAGED: code('A recording is damaged', 'Copy it again; `trmig log verify` lists all that is wrong.'),
+  E_RECORDING_FORMAT: code('A recording is of a format that this trmig does not know', 'Read it with a newer trmig.'),
+  E_DISK_FULL: code('The disk is full', 'Free some space, or choose another directory.'),
+  E_FILE_ACCESS: code('A file could not be read or written', 'Check the path and its permissions.'),
+  // machine: the spec and its profile
+  E_SPEC: code('The machine spec is not valid', 'Mend the fields it names; docs/spec.md describes every field.', 2),
+  E_PROFILE: code('The machine cannot be replayed as specified', 'Change the fields it names to what it suggests.', 2),
+  E_MACHINE_NAME: code('The machine name is not allowed', 'Use [a-z0-9][a-z0-9._-]{0,62}.', 2),
+  // machine: the state directory and QEMU
+  E_HOME: code('The state directory cannot be used', 'Set TRMIG_HOME to a directory that you own and can write.'),
+  E_SOCKET_PATH: code('A socket path is too long', 'Set TRMIG_HOME to a shorter path, or give the machine a shorter name.'),
+  E_MACHINE_EXISTS: code('A machine of that name runs already', 'Stop it first, or choose another name.'),
+  E_MACHINE_UNKNOWN: code('There is no machine of that name', 'List the machines of this host with `trmig list`.'),
+  E_MACHINE_DEAD: code('The machine does not run (any more)', 'Start it again; its qemu.log says how it ended.'),
+  E_QEMU_NOT_FOUND: code('No QEMU was found', 'Run scripts/setup.sh, or set TRMIG_QEMU to a QEMU 10.0 binary.'),
+  E_QEMU_VERSION: code('QEMU has the wrong version', 'Run scripts/setup.sh, or set TRMIG_QEMU to a QEMU 10.0 binary.'),
+  E_QEMU_START: code('QEMU did not start', 'Read what QEMU said; the full text is in the qemu.log it names.'),
+  // machine: the monitor (QMP)
+  E_QMP_CONNECT: code('The QMP socket does not answer', 'Look at the machine with `trmig status`.', 1, 'retry'),
+  E_QMP_CLOSED: code('QEMU closed the QMP connection', 'Look at the machine with `trmig status`.', 1, 'retry'),
+  E_QMP_TIMEOUT: code('QEMU did not answer in time', 'Whether the command took effect is not known: ask for the state.', 1, 'retry'),
+  E_QMP_COMMAND: code('QEMU refused a command', 'Read QEMU\'s reason in the message.'),
+  E_QMP_PROTOCOL: code('QEMU sent something that is not QMP', 'Check that the socket is a QMP socket of QEMU 10.0.', 1, 'bug'),
+  // machine: the tracer
+  E_TRACER_CONNECT: code('The tracer\'s socket does not answer', 'Look at the machine with `trmig status`.', 1, 'retry'),
+  E_TRACER_CLOSED: code('The tracer closed the connection', 'Look at the machine with `trmig status`.', 1, 'retry'),
+  E_TRACER_TIMEOUT: code(
+    'The tracer did not answer in time',
+    'Whether the command took effect is not known: ask for its status.',
+    1,
+    'retry',
+  ),
+  E_TRACER_PROTOCOL: code(
+    'The tracer sent something outside its protocol',
+    'Use the tracer of the same trmig version: stop the machine and start it again.',
+    1,
+    'bug',
+  ),
+  E_TRACER_BAD_REQUEST: code('The tracer refused a malformed request', 'Please report this with the command you ran.', 1, 'bug'),
+  E_TRACER_UNKNOWN_COMMAND: code(
+    'The tracer does not know the command',
+    'It is of an older trmig: stop the machine and start it again.',
+  ),
+  E_TRACER_WRONG_MODE: code('The tracer is in the wrong mode', 'Look at the machine with `trmig status`.'),
+  E_TRACER_NOT_STOPPED: code('The guest must be stopped for that', 'Look at the machine with `trmig status`.'),
+  E_TRACER_NO_STREAM: code('The tracer has no such stream', 'Open the stream before the command that uses it.', 1, 'bug'),
+  E_TRACER_FAILED: code('The tracer could not do it', 'Read the tracer\'s reason in the message; qemu.log may say more.'),
+  // catalog
+  E_CATALOG: code('The catalog cannot be used', 'Check the file it names; `trmig catalog rebuild` makes it anew.'),
+  E_CATALOG_NEWER: code('The catalog was written by a newer trmig', 'Use that trmig, or set TRMIG_HOME to another directory.'),
+  E_CATALOG_CORRUPT: code('The catalog is damaged', 'Run `trmig catalog rebuild`: it is only an index of what is on disk.'),
+  E_CATALOG_BUSY: code('The catalog is locked by another process', 'Run it again.', 1, 'retry'),
 } as const satisfies Record<string, CodeInfo>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -9,3 +9,85 @@ export const GIB = 1024 * MIB;
 export const controlLineBytesMax = 16 * MIB;
 /** One segment's raw payload. A full ring (64 MiB) drains as several segments, so a segment need not hold one. */
 export const segmentPayloadBytesMax = 16 * MIB;
+
+// --- wire ---
+/** A control frame's body: a few strings and numbers. */
+export const wireBodyBytesMax = 64 * KIB;
+/** An offer carries the machine's spec as JSON and the list of RAM blocks. */
+export const wireOfferBytesMax = 2 * MIB;
+/** Any one string in a frame other than an offer's spec. */
+export const wireStringBytesMax = 4 * KIB;
+/** A board has a handful of RAM blocks; a device with memory of its own adds one. */
+export const wireBlocksMax = 256;
+export const wireCapabilitiesMax = 64;
+/** Pages in one chunk of the image (1 MiB in 4 KiB pages is 256; 16 MiB is the largest chunk foreseen). */
+export const wireChunkPagesMax = 4096;
+/** zstd may make incompressible bytes a little longer. */
+export const wirePayloadBytesMax = 16 * MIB + 256 * KIB;
+/** Frames read from the socket but not yet taken by the session; beyond this the socket is not read. One frame may exceed it. */
+export const wireInboxBytesMax = 8 * MIB;
+/** Connections that have not yet said hello: strangers must not exhaust the host's descriptors. */
+export const wireHandshakesMax = 32;
+export const wireHandshakeMs = 5_000;
+/** A heartbeat is a measurement too (round trip, delivered bytes), hence not rarer. */
+export const wireHeartbeatMs = 250;
+/** Nothing heard for so long: the peer is gone. Longer than a stop of the whole host for a fork or a sync. */
+export const wireIdleMs = 10_000;
+if (wireIdleMs < 4 * wireHeartbeatMs) throw new Error('limits: a single lost heartbeat would end the connection');
+if (wirePayloadBytesMax < segmentPayloadBytesMax) throw new Error('limits: a segment would not fit a frame');
+
+// --- log, recordings ---
+/** zstd window of a link's log (1 MiB): several seconds of log to match against, and 1 MiB a decoder must hold. */
+export const logWindowLog = 20;
+/** What a zstd frame from elsewhere may ask a decoder to hold (8 MiB): the default of zstd's own tools. */
+export const zstdWindowLogMax = 23;
+/** The head of a record in a recording. The largest is a manifest, with the machine's spec in it. */
+export const recordHeadBytesMax = 1 * MIB;
+/** The stored body of such a record: the largest payload plus what zstd may add to incompressible bytes. */
+export const recordBodyBytesMax = segmentPayloadBytesMax + 128 * KIB;
+/** A recording's log file is followed by the next once it is this long: small enough to copy, index and verify alone. */
+export const logFileBytes = 4 * MIB;
+/** Parts and RAM blocks that a manifest may name; real ones have tens. */
+export const manifestEntriesMax = 4096;
+/** A file's digest is over the digests of chunks of this size. Part of the format. */
+export const digestChunkBytes = 1 * MIB;
+/** How often a follower of a growing log looks for more: well below the smallest segment that one would follow live. */
+export const followPollMs = 20;
+
+// --- control connections (QMP and the tracer) ---
+/** Requests waiting for a reply on one connection. Nobody pipelines more; a leak is found instead of growing. */
+export const controlPendingMax = 256;
+/** Events waiting for a consumer that is slow. `played` events are merged, so only rare events can pile up. */
+export const controlEventsMax = 1024;
+/** How long a socket may take to accept and greet: QMP serves one client at a time, the others queue unseen. */
+export const controlConnectMsMax = 5_000;
+/** A control command's default patience; the longest that is legitimate is a digest over all of a large guest's RAM. */
+export const controlReplyMsMax = 60_000;
+
+// --- machine ---
+/** Bytes of a Unix socket's path: `sun_path` holds 108 with the terminating zero. */
+export const socketPathBytesMax = 107;
+/** A machine's name: a file name on every file system, and room for suffixes in the socket paths. */
+export const machineNameCharsMax = 63;
+/** A machine spec is read whole before it is judged. The largest honest one is a few KiB. */
+export const specBytesMax = 256 * KIB;
+/** Problems listed for one spec; more of them do not help a reader. */
+export const specProblemsMax = 50;
+/** Guest memory: QEMU's pc board boots with 1 MiB; the catalog and the image index hold 4 KiB page numbers in 32 bits. */
+export const memoryBytesMin = 1 * MIB;
+export const memoryBytesMax = 4096 * GIB;
+/** QEMU's own bound on the number of vCPUs of the pc board. */
+export const vcpusMax = 255;
+/** QEMU refuses a larger icount shift (MAX_ICOUNT_SHIFT). */
+export const icountShiftMax = 10;
+/** QEMU maps and touches its memory and loads firmware before it answers; on a loaded host that takes seconds. */
+export const qemuStartMsMax = 30_000;
+/** After `quit` QEMU flushes disks; after that it is killed. */
+export const qemuStopMsMax = 10_000;
+/** How much of qemu.log an error quotes. */
+export const qemuLogTailBytes = 4 * KIB;
+export const qemuLogTailLines = 8;
+
+// --- catalog ---
+/** How long a writer waits for another process's transaction. They last milliseconds. */
+export const catalogBusyMsMax = 5_000;

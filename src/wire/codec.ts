@@ -1,0 +1,327 @@
+// A frame's body to FlatBuffers and back. The payload (pages, log bytes, device state) is not copied into the body.
+// Invariant: what decodes has been checked against limits.ts and is a frame that the encoder could have made; everything
+// else is one E_WIRE_GARBAGE. The layouts themselves are schema/wire.fbs.
+
+import { Builder } from 'flatbuffers';
+import * as limits from '../limits.js';
+import { safeNumber } from '../schema/bounded.js';
+import * as wire from '../schema/wire.js';
+import { clipped, codec, hex, many, named, ns, ofNs, text, u64, type Codec } from './field.js';
+import type { Frame, FrameKind, FrameOf, RamBlock } from './frames.js';
+
+const PHASES = ['preparing', 'restoring', 'replaying', 'ready', 'owner', 'live'] as const;
+
+const capabilitiesOf = (table: { capabilitiesLength(): number; capabilities(index: number): string }): string[] =>
+  many(table.capabilitiesLength(), limits.wireCapabilitiesMax, 'capabilities', (index) =>
+    text(table.capabilities(index), 'capability'),
+  );
+
+const strings = (builder: Builder, values: readonly string[]): number[] =>
+  values.map((value) => builder.createString(value));
+
+const migrationIdOnly = <Table extends { migrationId(): string | null }>(table: Table): { migrationId: string } => ({
+  migrationId: text(table.migrationId(), 'migration id'),
+});
+
+function blockOf(block: wire.Block | null): RamBlock {
+  if (block === null) throw new RangeError('a block is missing');
+  const pageBytes = block.pageBytes();
+  const bytes = safeNumber(block.bytes(), 'bytes');
+  if (pageBytes < 512 || (pageBytes & (pageBytes - 1)) !== 0) throw new RangeError(`${pageBytes} is no page size`);
+  return { name: text(block.name(), 'block name'), bytes, pageBytes };
+}
+
+function pagesOf(pages: Uint32Array | null, pageCount: number): Uint32Array {
+  if (pages === null) throw new RangeError('pages are missing');
+  if (pageCount > limits.wireChunkPagesMax) throw new RangeError(`${pageCount} pages are too many for a chunk`);
+  if (pages.length > pageCount) throw new RangeError('more pages are named than the chunk spans');
+  for (let i = 0; i < pages.length; i++) {
+    if (pages[i]! >= pageCount || (i > 0 && pages[i]! <= pages[i - 1]!))
+      throw new RangeError('pages are not ascending');
+  }
+  return pages;
+}
+
+const CODECS: { readonly [K in FrameKind]: Codec<K> } = {
+  hello: codec('hello', {
+    encode: (b, f) => {
+      const [trmig, host] = [b.createString(f.trmig), b.createString(f.host)];
+      const capabilities = wire.Hello.createCapabilitiesVector(b, strings(b, f.capabilities));
+      return wire.Hello.createHello(b, f.versionMin, f.versionMax, trmig, host, capabilities);
+    },
+    root: (buffer) => wire.Hello.getRootAsHello(buffer),
+    read: (t) => ({
+      versionMin: t.versionMin(),
+      versionMax: t.versionMax(),
+      trmig: text(t.trmig(), 'trmig'),
+      host: text(t.host(), 'host'),
+      capabilities: capabilitiesOf(t),
+    }),
+  }),
+  welcome: codec('welcome', {
+    encode: (b, f) => {
+      const [trmig, host] = [b.createString(f.trmig), b.createString(f.host)];
+      const capabilities = wire.Welcome.createCapabilitiesVector(b, strings(b, f.capabilities));
+      return wire.Welcome.createWelcome(b, f.version, trmig, host, capabilities);
+    },
+    root: (buffer) => wire.Welcome.getRootAsWelcome(buffer),
+    read: (t) => ({
+      version: t.version(),
+      trmig: text(t.trmig(), 'trmig'),
+      host: text(t.host(), 'host'),
+      capabilities: capabilitiesOf(t),
+    }),
+  }),
+  refuse: codec('refuse', {
+    encode: (b, f) => {
+      const [code, message, hint] = [
+        b.createString(f.code),
+        b.createString(clipped(f.message)),
+        b.createString(clipped(f.hint)),
+      ];
+      return wire.Refuse.createRefuse(b, code, message, hint);
+    },
+    root: (buffer) => wire.Refuse.getRootAsRefuse(buffer),
+    read: (t) => ({
+      code: text(t.code(), 'code'),
+      message: text(t.message(), 'message'),
+      hint: text(t.hint(), 'hint'),
+    }),
+  }),
+  offer: codec('offer', {
+    bodyBytesMax: limits.wireOfferBytesMax,
+    encode: (b, f) => {
+      const blocks = f.blocks.map((block) =>
+        wire.Block.createBlock(b, b.createString(block.name), u64(block.bytes), block.pageBytes),
+      );
+      const blocksAt = wire.Offer.createBlocksVector(b, blocks);
+      const [id, machine, spec] = [b.createString(f.migrationId), b.createString(f.machine), b.createString(f.spec)];
+      const [qemu, target, host] = [b.createString(f.qemu), b.createString(f.target), b.createString(f.sourceHost)];
+      const mode = wire.Mode[f.mode];
+      return wire.Offer.createOffer(b, id, machine, mode, f.verify, spec, qemu, target, blocksAt, host, f.sourcePort);
+    },
+    root: (buffer) => wire.Offer.getRootAsOffer(buffer),
+    read: (t) => ({
+      migrationId: text(t.migrationId(), 'migration id'),
+      machine: text(t.machine(), 'machine'),
+      mode: named(wire.Mode, t.mode(), ['migrate', 'ship'] as const),
+      verify: t.verify(),
+      spec: text(t.spec(), 'spec', limits.wireOfferBytesMax),
+      qemu: text(t.qemu(), 'qemu'),
+      target: text(t.target(), 'target'),
+      blocks: many(t.blocksLength(), limits.wireBlocksMax, 'blocks', (index) => blockOf(t.blocks(index))),
+      sourceHost: text(t.sourceHost(), 'source host'),
+      sourcePort: t.sourcePort(),
+    }),
+  }),
+  accept: codec('accept', {
+    encode: (b, f) => wire.Accept.createAccept(b, b.createString(f.migrationId)),
+    root: (buffer) => wire.Accept.getRootAsAccept(buffer),
+    read: migrationIdOnly,
+  }),
+  checkpoint: codec('checkpoint', {
+    encode: (b, f) => wire.Checkpoint.createCheckpoint(b, f.shift, ns(f.virtualNs), ns(f.hostNs)),
+    root: (buffer) => wire.Checkpoint.getRootAsCheckpoint(buffer),
+    payload: (f) => f.deviceState,
+    read: (t, deviceState) => ({
+      shift: t.shift(),
+      virtualNs: ofNs(t.virtualNs()),
+      hostNs: ofNs(t.hostNs()),
+      deviceState,
+    }),
+  }),
+  imageChunk: codec('imageChunk', {
+    encode: (b, f) => {
+      const pages = wire.ImageChunk.createPagesVector(b, f.pages);
+      const { block, firstPage, pageCount, rawBytes, checksum } = f;
+      return wire.ImageChunk.createImageChunk(b, block, firstPage, pageCount, pages, rawBytes, checksum);
+    },
+    root: (buffer) => wire.ImageChunk.getRootAsImageChunk(buffer),
+    payload: (f) => f.compressed,
+    read: (t, compressed) => ({
+      block: t.block(),
+      firstPage: t.firstPage(),
+      pageCount: t.pageCount(),
+      pages: pagesOf(t.pagesLength() === 0 ? new Uint32Array(0) : t.pagesArray(), t.pageCount()),
+      rawBytes: t.rawBytes(),
+      checksum: t.checksum(),
+      compressed,
+    }),
+  }),
+  imageEnd: codec('imageEnd', {
+    encode: (b, f) => wire.ImageEnd.createImageEnd(b, u64(f.pages), u64(f.chunks), b.createString(f.digest)),
+    root: (buffer) => wire.ImageEnd.getRootAsImageEnd(buffer),
+    read: (t) => ({
+      pages: safeNumber(t.pages(), 'pages'),
+      chunks: safeNumber(t.chunks(), 'chunks'),
+      digest: hex(t.digest(), 'digest'),
+    }),
+  }),
+  segment: codec('segment', {
+    encode: (b, f) =>
+      wire.Segment.createSegment(
+        b,
+        u64(f.seq),
+        u64(f.from),
+        u64(f.to),
+        f.events,
+        f.canary ?? 0n,
+        f.canary !== null,
+        f.final,
+        ns(f.virtualNs),
+        ns(f.hostNs),
+        f.checksum,
+        wire.Encoding[f.encoding],
+        f.rawBytes,
+      ),
+    root: (buffer) => wire.Segment.getRootAsSegment(buffer),
+    payload: (f) => f.bytes,
+    read: (t, bytes) => {
+      const [from, to] = [safeNumber(t.from(), 'from'), safeNumber(t.to(), 'to')];
+      if (to < from) throw new RangeError(`a segment ends at ${to}, before its start at ${from}`);
+      if (t.rawBytes() > limits.segmentPayloadBytesMax) throw new RangeError(`${t.rawBytes()} raw bytes are too many`);
+      return {
+        seq: safeNumber(t.seq(), 'seq'),
+        from,
+        to,
+        events: t.events(),
+        canary: t.hasCanary() ? t.canary() : null,
+        final: t.final(),
+        virtualNs: ofNs(t.virtualNs()),
+        hostNs: ofNs(t.hostNs()),
+        checksum: t.checksum(),
+        encoding: named(wire.Encoding, t.encoding(), ['raw', 'zstd'] as const),
+        rawBytes: t.rawBytes(),
+        bytes,
+      };
+    },
+  }),
+  progress: codec('progress', {
+    encode: (b, f) =>
+      wire.Progress.createProgress(
+        b,
+        wire.Phase[f.phase],
+        u64(f.seq),
+        u64(f.icount),
+        ns(f.virtualNs),
+        ns(f.hostNs),
+        u64(f.receivedBytes),
+        u64(f.restoredBytes),
+        f.replaySpeed,
+      ),
+    root: (buffer) => wire.Progress.getRootAsProgress(buffer),
+    read: (t) => {
+      const replaySpeed = t.replaySpeed();
+      if (!Number.isFinite(replaySpeed) || replaySpeed < 0) throw new RangeError('the replay speed is no speed');
+      return {
+        phase: named(wire.Phase, t.phase(), PHASES),
+        seq: safeNumber(t.seq(), 'seq'),
+        icount: safeNumber(t.icount(), 'icount'),
+        virtualNs: ofNs(t.virtualNs()),
+        hostNs: ofNs(t.hostNs()),
+        receivedBytes: safeNumber(t.receivedBytes(), 'received bytes'),
+        restoredBytes: safeNumber(t.restoredBytes(), 'restored bytes'),
+        replaySpeed,
+      };
+    },
+  }),
+  ping: codec('ping', {
+    encode: (b, f) => wire.Ping.createPing(b, f.token, 0n),
+    root: (buffer) => wire.Ping.getRootAsPing(buffer),
+    read: (t) => ({ token: t.token() }),
+  }),
+  pong: codec('pong', {
+    encode: (b, f) => wire.Ping.createPing(b, f.token, u64(f.receivedBytes)),
+    root: (buffer) => wire.Ping.getRootAsPing(buffer),
+    read: (t) => ({ token: t.token(), receivedBytes: safeNumber(t.receivedBytes(), 'received bytes') }),
+  }),
+  ready: codec('ready', {
+    encode: (b, f) => {
+      const [registers, devices] = [b.createString(f.registers), b.createString(f.devices)];
+      const times = [ns(f.tailNs), ns(f.digestNs)] as const;
+      return wire.Ready.createReady(b, u64(f.icount), ns(f.virtualNs), registers, devices, ...times);
+    },
+    root: (buffer) => wire.Ready.getRootAsReady(buffer),
+    read: (t) => ({
+      icount: safeNumber(t.icount(), 'icount'),
+      virtualNs: ofNs(t.virtualNs()),
+      registers: hex(t.registers(), 'registers'),
+      devices: hex(t.devices(), 'devices'),
+      tailNs: ofNs(t.tailNs()),
+      digestNs: ofNs(t.digestNs()),
+    }),
+  }),
+  commit: codec('commit', {
+    encode: (b, f) => wire.Commit.createCommit(b, b.createString(f.migrationId), f.epoch),
+    root: (buffer) => wire.Commit.getRootAsCommit(buffer),
+    read: (t) => ({ migrationId: text(t.migrationId(), 'migration id'), epoch: t.epoch() }),
+  }),
+  live: codec('live', {
+    encode: (b, f) =>
+      wire.Live.createLive(b, ns(f.virtualNs), ns(f.journalNs), ns(f.flipNs), ns(f.startNs), ns(f.totalNs)),
+    root: (buffer) => wire.Live.getRootAsLive(buffer),
+    read: (t) => ({
+      virtualNs: ofNs(t.virtualNs()),
+      journalNs: ofNs(t.journalNs()),
+      flipNs: ofNs(t.flipNs()),
+      startNs: ofNs(t.startNs()),
+      totalNs: ofNs(t.totalNs()),
+    }),
+  }),
+  retired: codec('retired', {
+    encode: (b, f) => wire.Retired.createRetired(b, b.createString(f.migrationId)),
+    root: (buffer) => wire.Retired.getRootAsRetired(buffer),
+    read: migrationIdOnly,
+  }),
+  verify: codec('verify', {
+    encode: (b, f) => wire.Verify.createVerify(b, b.createString(f.ram)),
+    root: (buffer) => wire.Verify.getRootAsVerify(buffer),
+    read: (t) => ({ ram: hex(t.ram(), 'ram') }),
+  }),
+  abort: codec('abort', {
+    encode: (b, f) => wire.Abort.createAbort(b, b.createString(f.code), b.createString(clipped(f.message))),
+    root: (buffer) => wire.Abort.getRootAsAbort(buffer),
+    read: (t) => ({ code: text(t.code(), 'code'), message: text(t.message(), 'message') }),
+  }),
+  declined: codec('declined', {
+    encode: (b, f) => wire.Declined.createDeclined(b, b.createString(f.migrationId), b.createString(clipped(f.reason))),
+    root: (buffer) => wire.Declined.getRootAsDeclined(buffer),
+    read: (t) => ({ ...migrationIdOnly(t), reason: text(t.reason(), 'reason') }),
+  }),
+  query: codec('query', {
+    encode: (b, f) => wire.Query.createQuery(b, b.createString(f.migrationId)),
+    root: (buffer) => wire.Query.getRootAsQuery(buffer),
+    read: migrationIdOnly,
+  }),
+  answer: codec('answer', {
+    encode: (b, f) => wire.Answer.createAnswer(b, b.createString(f.migrationId), wire.Holder[f.holder], f.epoch),
+    root: (buffer) => wire.Answer.getRootAsAnswer(buffer),
+    read: (t) => ({
+      ...migrationIdOnly(t),
+      holder: named(wire.Holder, t.holder(), ['source', 'destination', 'unknown'] as const),
+      epoch: t.epoch(),
+    }),
+  }),
+};
+
+/** The bounds of a kind's body and payload, in bytes. */
+export function frameBounds(kind: FrameKind): { bodyBytesMax: number; payloadBytesMax: number } {
+  return CODECS[kind];
+}
+
+/** A frame's control body (in memory of its own) and its raw payload, which is not copied. */
+export function encodeBody(frame: Frame): { body: Uint8Array; payload: Buffer | null } {
+  const builder = new Builder(256);
+  // The table is indexed by the frame's own kind, which the compiler cannot follow through a union.
+  const chosen = CODECS[frame.kind] as Codec<FrameKind>;
+  builder.finish(chosen.encode(builder, frame));
+  return { body: builder.asUint8Array(), payload: chosen.payload(frame) };
+}
+
+/**
+ * Reads a body and its payload.
+ * @throws TrmigError E_WIRE_GARBAGE when they are not a well-formed frame of this kind.
+ */
+export function decodeBody(kind: FrameKind, body: Buffer, payload: Buffer): Frame {
+  return CODECS[kind].decode(body, payload);
+}

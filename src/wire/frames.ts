@@ -1,0 +1,276 @@
+// What two trmigs say to each other. A frame is one closed union, so that a reader must say what it does with every kind.
+// Invariants: a kind's number is never reused, 0 is no kind; numbers below 2^53 travel as u64 and are `number` here,
+// digests and checksums are `bigint` or hex strings; every string, list and payload is bounded (limits.ts).
+
+/** What a frame's bytes are counted as. Whole frames are counted, header and body too: that is what they cost the link. */
+export type BytesKind = 'base' | 'log' | 'deviceState' | 'disk' | 'overhead';
+
+export type MigrationMode = 'migrate' | 'ship';
+export type SegmentEncoding = 'raw' | 'zstd';
+export type DestinationPhase = 'preparing' | 'restoring' | 'replaying' | 'ready' | 'owner' | 'live';
+
+/** Opens a connection: what the caller speaks and is. Handshake frames are readable by every version. */
+export interface HelloFrame {
+  readonly kind: 'hello';
+  readonly versionMin: number;
+  readonly versionMax: number;
+  readonly trmig: string;
+  readonly host: string;
+  readonly capabilities: readonly string[];
+}
+
+/** Answers `hello` with the version both will speak. */
+export interface WelcomeFrame {
+  readonly kind: 'welcome';
+  readonly version: number;
+  readonly trmig: string;
+  readonly host: string;
+  readonly capabilities: readonly string[];
+}
+
+/** Answers `hello` or `offer` with no. `code` is one of errors.ts if the other side knows it. */
+export interface RefuseFrame {
+  readonly kind: 'refuse';
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string;
+}
+
+export interface RamBlock {
+  readonly name: string;
+  readonly bytes: number;
+  readonly pageBytes: number;
+}
+
+/** What the source wants to move. `sourceHost`/`sourcePort`: where the destination can ask for the source's journal. */
+export interface OfferFrame {
+  readonly kind: 'offer';
+  readonly migrationId: string;
+  readonly machine: string;
+  readonly mode: MigrationMode;
+  readonly verify: boolean;
+  /** The machine's spec as JSON. */
+  readonly spec: string;
+  readonly qemu: string;
+  readonly target: string;
+  readonly blocks: readonly RamBlock[];
+  readonly sourceHost: string;
+  /** 0: the source does not listen. */
+  readonly sourcePort: number;
+}
+
+export interface AcceptFrame {
+  readonly kind: 'accept';
+  readonly migrationId: string;
+}
+
+/** Device state and clocks at instruction 0 of the log. */
+export interface CheckpointFrame {
+  readonly kind: 'checkpoint';
+  readonly shift: number;
+  readonly virtualNs: number;
+  readonly hostNs: number;
+  readonly deviceState: Buffer;
+}
+
+/** A run of guest pages; those not named in `pages` (relative to `firstPage`) are zero. */
+export interface ImageChunkFrame {
+  readonly kind: 'imageChunk';
+  readonly block: number;
+  readonly firstPage: number;
+  readonly pageCount: number;
+  readonly pages: Uint32Array;
+  readonly rawBytes: number;
+  readonly checksum: bigint;
+  readonly compressed: Buffer;
+}
+
+export interface ImageEndFrame {
+  readonly kind: 'imageEnd';
+  readonly pages: number;
+  readonly chunks: number;
+  /** Hex; empty when none was made. */
+  readonly digest: string;
+}
+
+/** A segment of the log; `bytes` is its payload in `encoding`, `rawBytes` long when decoded. */
+export interface SegmentFrame {
+  readonly kind: 'segment';
+  readonly seq: number;
+  readonly from: number;
+  readonly to: number;
+  readonly events: number;
+  readonly canary: bigint | null;
+  readonly final: boolean;
+  readonly virtualNs: number;
+  readonly hostNs: number;
+  readonly checksum: bigint;
+  readonly encoding: SegmentEncoding;
+  readonly rawBytes: number;
+  readonly bytes: Buffer;
+}
+
+/** How far the destination is. `hostNs` is the source's clock of the last segment that was replayed to its end. */
+export interface ProgressFrame {
+  readonly kind: 'progress';
+  readonly phase: DestinationPhase;
+  readonly seq: number;
+  readonly icount: number;
+  readonly virtualNs: number;
+  readonly hostNs: number;
+  readonly receivedBytes: number;
+  readonly restoredBytes: number;
+  /** Instructions replayed per second of host time; 0 when unknown. */
+  readonly replaySpeed: number;
+}
+
+export interface PingFrame {
+  readonly kind: 'ping';
+  readonly token: number;
+}
+
+export interface PongFrame {
+  readonly kind: 'pong';
+  readonly token: number;
+  /** Bytes that the sender of this pong has received on this connection: the asker's measure of what the link delivers. */
+  readonly receivedBytes: number;
+}
+
+/** The destination stands at the log's last instruction; the source compares the digests with its own. */
+export interface ReadyFrame {
+  readonly kind: 'ready';
+  readonly icount: number;
+  readonly virtualNs: number;
+  readonly registers: string;
+  readonly devices: string;
+  /** From the final segment's arrival to its last instruction. */
+  readonly tailNs: number;
+  readonly digestNs: number;
+}
+
+/** Ownership has moved: sent only after the source's journal says so. */
+export interface CommitFrame {
+  readonly kind: 'commit';
+  readonly migrationId: string;
+  readonly epoch: number;
+}
+
+/** The destination runs the guest. Times are the destination's, from the commit's arrival on. */
+export interface LiveFrame {
+  readonly kind: 'live';
+  readonly virtualNs: number;
+  readonly journalNs: number;
+  readonly flipNs: number;
+  readonly startNs: number;
+  readonly totalNs: number;
+}
+
+export interface RetiredFrame {
+  readonly kind: 'retired';
+  readonly migrationId: string;
+}
+
+/** The sender's XXH3-128 over all RAM blocks at the log's last instruction. */
+export interface VerifyFrame {
+  readonly kind: 'verify';
+  readonly ram: string;
+}
+
+/** The sender gives up this migration. Never sent by a source that has relinquished. */
+export interface AbortFrame {
+  readonly kind: 'abort';
+  readonly code: string;
+  readonly message: string;
+}
+
+/** The destination has journaled that it will never run this guest: the source may take it back, even if relinquished. */
+export interface DeclinedFrame {
+  readonly kind: 'declined';
+  readonly migrationId: string;
+  readonly reason: string;
+}
+
+/** Asks what the other side's journal says about a migration. */
+export interface QueryFrame {
+  readonly kind: 'query';
+  readonly migrationId: string;
+}
+
+export interface AnswerFrame {
+  readonly kind: 'answer';
+  readonly migrationId: string;
+  /** `source`: it has not relinquished; `destination`: it has; `unknown`: the journal cannot tell. */
+  readonly holder: 'source' | 'destination' | 'unknown';
+  readonly epoch: number;
+}
+
+export type Frame =
+  | HelloFrame
+  | WelcomeFrame
+  | RefuseFrame
+  | OfferFrame
+  | AcceptFrame
+  | CheckpointFrame
+  | ImageChunkFrame
+  | ImageEndFrame
+  | SegmentFrame
+  | ProgressFrame
+  | PingFrame
+  | PongFrame
+  | ReadyFrame
+  | CommitFrame
+  | LiveFrame
+  | RetiredFrame
+  | VerifyFrame
+  | AbortFrame
+  | DeclinedFrame
+  | QueryFrame
+  | AnswerFrame;
+
+export type FrameKind = Frame['kind'];
+export type FrameOf<K extends FrameKind> = Extract<Frame, { readonly kind: K }>;
+
+/** The frames a session sees: handshake and heartbeat are the link's own. */
+export type SessionFrame = Exclude<Frame, HelloFrame | WelcomeFrame | PingFrame | PongFrame>;
+
+interface KindInfo {
+  readonly number: number;
+  readonly bytes: BytesKind;
+  /** Bulk frames queue behind everything else, in their own order. */
+  readonly bulk: boolean;
+}
+
+const kind = (number: number, bytes: BytesKind = 'overhead', bulk = false): KindInfo => ({ number, bytes, bulk });
+
+export const FRAME_KINDS: { readonly [K in FrameKind]: KindInfo } = {
+  hello: kind(1),
+  welcome: kind(2),
+  refuse: kind(3),
+  offer: kind(4),
+  accept: kind(5),
+  checkpoint: kind(6, 'deviceState'),
+  imageChunk: kind(7, 'base', true),
+  imageEnd: kind(8, 'base', true),
+  segment: kind(9, 'log'),
+  progress: kind(10),
+  ping: kind(11),
+  pong: kind(12),
+  ready: kind(13),
+  commit: kind(14),
+  live: kind(15),
+  retired: kind(16),
+  verify: kind(17),
+  abort: kind(18),
+  declined: kind(19),
+  query: kind(20),
+  answer: kind(21),
+};
+
+const BY_NUMBER = new Map<number, FrameKind>(
+  (Object.keys(FRAME_KINDS) as FrameKind[]).map((name) => [FRAME_KINDS[name].number, name]),
+);
+
+/** The kind of a header's number, or undefined when no such kind is known. */
+export function frameKindOf(number: number): FrameKind | undefined {
+  return BY_NUMBER.get(number);
+}
