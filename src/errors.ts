@@ -114,6 +114,13 @@ export const ERROR_CODES = {
   E_CATALOG_NEWER: code('The catalog was written by a newer trmig', 'Use that trmig, or set TRMIG_HOME to another directory.'),
   E_CATALOG_CORRUPT: code('The catalog is damaged', 'Run `trmig catalog rebuild`: it is only an index of what is on disk.'),
   E_CATALOG_BUSY: code('The catalog is locked by another process', 'Run it again.', 1, 'retry'),
+  E_NATIVE: code('The native part of trmig cannot be loaded', 'Build it: npx node-gyp configure build -C native/addon'),
+  E_IMAGE_READ: code("A machine's memory cannot be read", 'Check that its QEMU still runs and that trmig may read it.', 74, 'retry'),
+  E_IMAGE_WRITE: code("A machine's memory cannot be written", 'Check that its QEMU still runs and that trmig may write it.', 74, 'retry'),
+  E_IMAGE_DAMAGED: code('A RAM image is damaged', 'Copy it again from where it was made.', 65),
+  E_IMAGE_NEWER: code('A RAM image was made by a newer trmig', 'Use a trmig at least as new as the one that made it.', 65),
+  E_IMAGE_MISMATCH: code('A RAM image is of another machine', 'Start the destination from the same machine spec.', 65),
+  E_IMAGE_FILE: code('A RAM image cannot be read or written on this host', 'Check the path and its permissions.', 74),
 } as const satisfies Record<string, CodeInfo>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -91,3 +91,27 @@ export const qemuLogTailLines = 8;
 // --- catalog ---
 /** How long a writer waits for another process's transaction. They last milliseconds. */
 export const catalogBusyMsMax = 5_000;
+
+// --- checkpoint ---
+/** The page of a RAM image, whatever the guest's or the host's page is; RAM blocks are whole pages of it. */
+export const imagePageBytes = 4 * KIB;
+/** One chunk: 1 MiB. Large enough for zstd, small enough that some in flight cost nothing. native/core/chunk.h agrees. */
+export const chunkPagesMax = 256;
+/** zstd's bound for a chunk of noise, rounded up. */
+export const chunkCompressedBytesMax = MIB + 16 * KIB;
+/** zstd level of RAM: at 1 it keeps ahead of a 10 Gb/s link on few cores; higher levels win a few per cent. */
+export const chunkZstdLevel = 1;
+/** Chunks read ahead of the consumer. More than the cores that compress only costs memory. */
+export const captureConcurrency = 2;
+export const captureConcurrencyMax = 16;
+/** RAM blocks of one machine: boards have a handful, ROMs and devices add one each. */
+export const imageBlocksMax = 256;
+/** One RAM block: 16 TiB. Keeps every file offset and address exact in a double. */
+export const imageBlockBytesMax = 16 * 1024 * GIB;
+/** Name of a RAM block; QEMU's own bound is 256. */
+export const imageBlockNameBytesMax = 255;
+/** Chunks of one image file (1 TiB of non-zero RAM); its index is read into memory as one piece. */
+export const imageChunksMax = 1024 * 1024;
+/** One read of another process's memory into a Buffer. */
+export const remoteReadBytesMax = 16 * MIB;
+if (chunkCompressedBytesMax < chunkPagesMax * imagePageBytes) throw new Error('limits: a chunk of noise would not fit');
