@@ -80,7 +80,8 @@ export class FrameParser {
   #offset = 0;
 
   /**
-   * Yields the frames that are complete with `chunk`. Must be consumed to its end.
+   * Yields the frames that are complete with `chunk`; during the handshake one at most (push an empty chunk to go on).
+   * Must be consumed to its end.
    * @throws TrmigError E_WIRE_GARBAGE, E_WIRE_OVERSIZE, E_WIRE_CHECKSUM or E_WIRE_VERSION, with the stream's offset.
    */
   *push(chunk: Buffer): Generator<ParsedFrame> {
@@ -104,6 +105,8 @@ export class FrameParser {
       this.#header = null;
       this.#offset += bytes;
       yield { frame, bytes };
+      // The session's first frames may come in the same chunk; they wait until the handshake has set the version.
+      if (this.version === null) return;
     }
   }
 
