@@ -72,7 +72,10 @@ export const ERROR_CODES = {
   E_MACHINE_NAME: code('The machine name is not allowed', 'Use [a-z0-9][a-z0-9._-]{0,62}.', 2),
   // machine: the state directory and QEMU
   E_HOME: code('The state directory cannot be used', 'Set TRMIG_HOME to a directory that you own and can write.'),
-  E_SOCKET_PATH: code('A socket path is too long', 'Set TRMIG_HOME to a shorter path, or give the machine a shorter name.'),
+  E_SOCKET_PATH: code(
+    'A socket path is too long',
+    'Set TRMIG_HOME to a shorter path, or give the machine a shorter name.',
+  ),
   E_MACHINE_EXISTS: code('A machine of that name runs already', 'Stop it first, or choose another name.'),
   E_MACHINE_UNKNOWN: code('There is no machine of that name', 'List the machines of this host with `trmig list`.'),
   E_MACHINE_DEAD: code('The machine does not run (any more)', 'Start it again; its qemu.log says how it ended.'),
@@ -82,11 +85,21 @@ export const ERROR_CODES = {
   // machine: the monitor (QMP)
   E_QMP_CONNECT: code('The QMP socket does not answer', 'Look at the machine with `trmig status`.', 1, 'retry'),
   E_QMP_CLOSED: code('QEMU closed the QMP connection', 'Look at the machine with `trmig status`.', 1, 'retry'),
-  E_QMP_TIMEOUT: code('QEMU did not answer in time', 'Whether the command took effect is not known: ask for the state.', 1, 'retry'),
-  E_QMP_COMMAND: code('QEMU refused a command', 'Read QEMU\'s reason in the message.'),
-  E_QMP_PROTOCOL: code('QEMU sent something that is not QMP', 'Check that the socket is a QMP socket of QEMU 10.0.', 1, 'bug'),
+  E_QMP_TIMEOUT: code(
+    'QEMU did not answer in time',
+    'Whether the command took effect is not known: ask for the state.',
+    1,
+    'retry',
+  ),
+  E_QMP_COMMAND: code('QEMU refused a command', "Read QEMU's reason in the message."),
+  E_QMP_PROTOCOL: code(
+    'QEMU sent something that is not QMP',
+    'Check that the socket is a QMP socket of QEMU 10.0.',
+    1,
+    'bug',
+  ),
   // machine: the tracer
-  E_TRACER_CONNECT: code('The tracer\'s socket does not answer', 'Look at the machine with `trmig status`.', 1, 'retry'),
+  E_TRACER_CONNECT: code("The tracer's socket does not answer", 'Look at the machine with `trmig status`.', 1, 'retry'),
   E_TRACER_CLOSED: code('The tracer closed the connection', 'Look at the machine with `trmig status`.', 1, 'retry'),
   E_TRACER_TIMEOUT: code(
     'The tracer did not answer in time',
@@ -100,25 +113,58 @@ export const ERROR_CODES = {
     1,
     'bug',
   ),
-  E_TRACER_BAD_REQUEST: code('The tracer refused a malformed request', 'Please report this with the command you ran.', 1, 'bug'),
+  E_TRACER_BAD_REQUEST: code(
+    'The tracer refused a malformed request',
+    'Please report this with the command you ran.',
+    1,
+    'bug',
+  ),
   E_TRACER_UNKNOWN_COMMAND: code(
     'The tracer does not know the command',
     'It is of an older trmig: stop the machine and start it again.',
   ),
   E_TRACER_WRONG_MODE: code('The tracer is in the wrong mode', 'Look at the machine with `trmig status`.'),
   E_TRACER_NOT_STOPPED: code('The guest must be stopped for that', 'Look at the machine with `trmig status`.'),
-  E_TRACER_NO_STREAM: code('The tracer has no such stream', 'Open the stream before the command that uses it.', 1, 'bug'),
-  E_TRACER_FAILED: code('The tracer could not do it', 'Read the tracer\'s reason in the message; qemu.log may say more.'),
+  E_TRACER_NO_STREAM: code(
+    'The tracer has no such stream',
+    'Open the stream before the command that uses it.',
+    1,
+    'bug',
+  ),
+  E_TRACER_FAILED: code(
+    'The tracer could not do it',
+    "Read the tracer's reason in the message; qemu.log may say more.",
+  ),
   // catalog
   E_CATALOG: code('The catalog cannot be used', 'Check the file it names; `trmig catalog rebuild` makes it anew.'),
-  E_CATALOG_NEWER: code('The catalog was written by a newer trmig', 'Use that trmig, or set TRMIG_HOME to another directory.'),
-  E_CATALOG_CORRUPT: code('The catalog is damaged', 'Run `trmig catalog rebuild`: it is only an index of what is on disk.'),
+  E_CATALOG_NEWER: code(
+    'The catalog was written by a newer trmig',
+    'Use that trmig, or set TRMIG_HOME to another directory.',
+  ),
+  E_CATALOG_CORRUPT: code(
+    'The catalog is damaged',
+    'Run `trmig catalog rebuild`: it is only an index of what is on disk.',
+  ),
   E_CATALOG_BUSY: code('The catalog is locked by another process', 'Run it again.', 1, 'retry'),
   E_NATIVE: code('The native part of trmig cannot be loaded', 'Build it: npx node-gyp configure build -C native/addon'),
-  E_IMAGE_READ: code("A machine's memory cannot be read", 'Check that its QEMU still runs and that trmig may read it.', 74, 'retry'),
-  E_IMAGE_WRITE: code("A machine's memory cannot be written", 'Check that its QEMU still runs and that trmig may write it.', 74, 'retry'),
+  E_IMAGE_READ: code(
+    "A machine's memory cannot be read",
+    'Check that its QEMU still runs and that trmig may read it.',
+    74,
+    'retry',
+  ),
+  E_IMAGE_WRITE: code(
+    "A machine's memory cannot be written",
+    'Check that its QEMU still runs and that trmig may write it.',
+    74,
+    'retry',
+  ),
   E_IMAGE_DAMAGED: code('A RAM image is damaged', 'Copy it again from where it was made.', 65),
-  E_IMAGE_NEWER: code('A RAM image was made by a newer trmig', 'Use a trmig at least as new as the one that made it.', 65),
+  E_IMAGE_NEWER: code(
+    'A RAM image was made by a newer trmig',
+    'Use a trmig at least as new as the one that made it.',
+    65,
+  ),
   E_IMAGE_MISMATCH: code('A RAM image is of another machine', 'Start the destination from the same machine spec.', 65),
   E_IMAGE_FILE: code('A RAM image cannot be read or written on this host', 'Check the path and its permissions.', 74),
 } as const satisfies Record<string, CodeInfo>;
