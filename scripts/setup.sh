@@ -24,6 +24,7 @@ need make has make
 need pkg-config has pkg-config
 need libglib2.0-dev pkg-config --exists glib-2.0
 need libxxhash-dev test -e /usr/include/xxhash.h
+need libzstd-dev test -e /usr/include/zstd.h
 need python3 has python3
 need cpio has cpio
 need gzip has gzip
@@ -33,14 +34,12 @@ need git has git
 
 # --- node ---
 scripts/node-path.sh >/dev/null 2>&1 && has npm >/dev/null || scripts/node-install.sh
-node_dir=$(scripts/node-path.sh)
-[ -z "$node_dir" ] || PATH=$node_dir:$PATH
+. scripts/env.sh
 
 # --- QEMU ---
 scripts/qemu-install.sh
 
 # --- node_modules ---
-. scripts/node-headers.sh
 if ! node scripts/node-modules-current.mjs; then
   say "npm ci"
   # Through the node chosen above, not the one that Debian's npm names in its first line.
@@ -50,6 +49,6 @@ fi
 for addon in better-sqlite3 zstd-napi; do
   if ! compgen -G "node_modules/$addon/build/Release/*.node" >/dev/null; then
     say "building $addon"
-    (cd "node_modules/$addon" && ../.bin/node-gyp rebuild --release --loglevel=error >&2)
+    (cd "node_modules/$addon" && node-gyp rebuild --release --loglevel=error >&2)
   fi
 done

@@ -1,0 +1,63 @@
+# The project's one entry: `make test` on a fresh Debian 12 or 13 does everything from nothing.
+#
+#   make setup    install what is missing (scripts/setup.sh)
+#   make native   the tracer (QEMU plugin) and the node addon
+#   make build    TypeScript to dist/
+#   make guests   the Linux guest that the tests boot, to out/guests/
+#   make check    types, lint, formatting
+#   make test     all of the above but check, then every test except test/soak;  TESTS=test/log for some
+#   make soak     the long tests of test/soak
+#   make bench    trmig beside QEMU's own migration
+#   make demo     a migration to look at
+#   make clean    remove what was built here (the shared cache stays)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.SUFFIXES:
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+# The private node, if there is one, is known only after setup: each recipe asks anew.
+in_env := . scripts/env.sh;
+
+.PHONY: all setup native tracer addon core-test build guests check types lint format-check test soak bench demo clean compile-tests
+
+all: native build
+
+setup:
+	@scripts/setup.sh
+
+tracer: setup
+	@if [ -f native/tracer/Makefile ]; then $(MAKE) -s -C native/tracer; fi
+
+addon: setup
+	@$(in_env) if [ -f native/addon/binding.gyp ]; then scripts/build-addon.sh; fi
+
+native: tracer addon
+
+build: setup
+	@$(in_env) tsc -p tsconfig.json
+
+compile-tests: setup
+	@$(in_env) tsc -p tsconfig.test.json
+
+guests: setup
+	@fixtures/guests/build.sh
+
+check: setup
+	@$(in_env) scripts/check.sh
+
+test: native build guests compile-tests
+	@$(in_env) scripts/run-tests.sh $(or $(TESTS),test)
+
+soak: native build guests compile-tests
+	@$(in_env) scripts/run-tests.sh test/soak
+
+bench: native build guests compile-tests
+	@$(in_env) node build/bench/main.js $(ARGS)
+
+demo: native build guests
+	@$(in_env) scripts/demo.sh
+
+clean:
+	@rm -rf dist build out .tap native/addon/build
+	@if [ -f native/tracer/Makefile ]; then $(MAKE) -s -C native/tracer clean; fi
