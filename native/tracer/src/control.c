@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#define _GNU_SOURCE
+#include "control.h"
+
+#include "clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum {
+    CLIENTS_MAX = 32,
+    LINE_BYTES_MAX = 16 * 1024 * 1024,
+    OUT_BYTES_MAX = 64 * 1024 * 1024, /* a client that reads nothing for so long is dropped */
+    QTYPE_QNUM = 2,
+    QTYPE_QDICT = 4,
+};
+
+typedef struct {
+    int fd;
+    uint64_t serial;
+    GByteArray *in;
+    GByteArray *out;
+} Client;
+
+static int listener = -1, wakeup = -1;
+static Client clients[CLIENTS_MAX];
+static int client_count;
+static uint64_t next_serial = 1;
+static GQueue waiting = G_QUEUE_INIT; /* of Request, for the main loop; control thread only */
+static Request *running;              /* in the main loop; control thread only */
+static Request *parked;               /* `running`, until its second half is due; control thread only */
+
+static GMutex shared_lock; /* guards what follows; never held across a call into QEMU */
+static Request *completed;
+static GString *events;
+static struct {
+    char *name;
+    int fd;
+} streams[8];
+static bool is_open;
+
+/* --- requests --- */
+
+void request_fail(Request *request, const char *error_class, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    request->error_class = error_class;
+    g_free(request->error);
+    request->error = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+}
+
+static int qobject_kind(const QObject *object) { return object ? *(const int *)(const void *)object : 0; }
+
+bool request_int(Request *request, const char *name, int64_t min, int64_t max, int64_t fallback, int64_t *value)
+{
+    const bool there = request->arguments && qdict_haskey(request->arguments, name);
+    *value = there ? qdict_get_try_int(request->arguments, name, INT64_MIN) : fallback;
+    if (*value < min || *value > max) {
+        request_fail(request, "BadRequest", "%s must be an integer from %" PRId64 " to %" PRId64, name, min, max);
+        return false;
+    }
+    return true;
+}
+
+bool request_number(Request *request, const char *name, double min, double max, double *value)
+{
+    const QObject *object = request->arguments ? qdict_get(request->arguments, name) : NULL;
+    *value = qobject_kind(object) == QTYPE_QNUM ? qdict_get_double(request->arguments, name) : min - 1;
+    if (!(*value >= min && *value <= max)) {
+        request_fail(request, "BadRequest", "%s must be a number from %g to %g", name, min, max);
+        return false;
+    }
+    return true;
+}
+
+const char *request_str(Request *request, const char *name)
+{
+    const char *value = request->arguments ? qdict_get_try_str(request->arguments, name) : NULL;
+    if (!value) {
+        request_fail(request, "BadRequest", "%s must be a string", name);
+    }
+    return value;
+}
+
+bool request_bool(const Request *request, const char *name)
+{
+    return request->arguments && qdict_get_try_bool(request->arguments, name, false);
+}
+
+void request_reply(Request *request, const char *name, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    g_string_append_printf(request->reply, "%s\"%s\":", request->reply->len ? "," : "", name);
+    g_string_append_vprintf(request->reply, format, arguments);
+    va_end(arguments);
+}
+
+static void request_free(Request *request)
+{
+    if (request->root) {
+        ((size_t *)(void *)request->root)[1] = 0; /* QObject.refcnt: never shared, its only reference is ours */
+        qobject_destroy(request->root);
+    }
+    g_string_free(request->reply, TRUE);
+    g_free(request->error);
+    g_free(request);
+}
+
+/* --- clients --- */
+
+static Client *client_by_serial(uint64_t serial)
+{
+    for (int i = 0; i < client_count; i++) {
+        if (clients[i].serial == serial) {
+            return &clients[i];
+        }
+    }
+    return NULL;
+}
+
+static void client_forget(Client *client, bool close_fd)
+{
+    if (close_fd) {
+        close(client->fd);
+    }
+    g_byte_array_unref(client->in);
+    g_byte_array_unref(client->out);
+    *client = clients[--client_count];
+}
+
+static void append_escaped(GString *json, const char *text)
+{
+    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
+        if (*at == '"' || *at == '\\') {
+            g_string_append_c(json, '\\');
+        }
+        if (*at < 0x20) {
+            g_string_append_printf(json, "\\u%04x", *at);
+        } else {
+            g_string_append_c(json, (char)*at);
+        }
+    }
+}
+
+static void answer(Request *request)
+{
+    Client *client = client_by_serial(request->client);
+    if (!client) {
+        return;
+    }
+    GString *line = g_string_new("{");
+    if (request->error_class) {
+        g_string_append_printf(line, "\"error\":{\"class\":\"%s\",\"desc\":\"", request->error_class);
+        append_escaped(line, request->error);
+        g_string_append(line, "\"}");
+    } else {
+        g_string_append_printf(line, "\"return\":{%s}", request->reply->str);
+    }
+    g_string_append_printf(line, ",\"id\":%" PRId64 "}\n", request->id);
+    g_byte_array_append(client->out, (const uint8_t *)line->str, (guint)line->len);
+    g_string_free(line, TRUE);
+}
+
+static void wake(void)
+{
+    const uint64_t one = 1;
+    (void)!write(wakeup, &one, sizeof(one));
+}
+
+void control_event(const char *name, const char *data)
+{
+    g_mutex_lock(&shared_lock);
+    g_string_append_printf(events, "{\"event\":\"%s\",\"data\":{%s}}\n", name, data);
+    g_mutex_unlock(&shared_lock);
+    wake();
+}
+
+int control_take_stream(const char *name)
+{
+    int fd = -1;
+    g_mutex_lock(&shared_lock);
+    for (size_t i = 0; i < G_N_ELEMENTS(streams); i++) {
+        if (streams[i].name && strcmp(streams[i].name, name) == 0) {
+            fd = streams[i].fd;
+            g_free(streams[i].name);
+            streams[i].name = NULL;
+        }
+    }
+    g_mutex_unlock(&shared_lock);
+    return fd;
+}
+
+/* The connection becomes a stream: blocking, no longer polled here. */
+static void attach_stream(Request *request)
+{
+    const char *name = request_str(request, "name");
+    if (!name) {
+        answer(request);
+        return;
+    }
+    const int stale = control_take_stream(name);
+    if (stale >= 0) {
+        close(stale);
+    }
+    Client *client = client_by_serial(request->client);
+    g_mutex_lock(&shared_lock);
+    size_t slot = 0;
+    while (slot < G_N_ELEMENTS(streams) && streams[slot].name) {
+        slot++;
+    }
+    if (slot < G_N_ELEMENTS(streams)) {
+        streams[slot].name = g_strdup(name);
+        streams[slot].fd = client->fd;
+    }
+    g_mutex_unlock(&shared_lock);
+    if (slot == G_N_ELEMENTS(streams)) {
+        request_fail(request, "Failed", "too many streams");
+        answer(request);
+        return;
+    }
+    fcntl(client->fd, F_SETFL, fcntl(client->fd, F_GETFL) & ~O_NONBLOCK);
+    char *line = g_strdup_printf("{\"return\":{},\"id\":%" PRId64 "}\n", request->id);
+    (void)!send(client->fd, line, strlen(line), MSG_NOSIGNAL);
+    g_free(line);
+    client_forget(client, false);
+}
+
+/* --- running commands --- */
+
+/* The main loop, BQL held. */
+static void run_in_main_loop(void *opaque)
+{
+    Request *request = opaque;
+    void (*run)(Request *) = request->then ? request->then : request->command->run;
+    request->then = NULL;
+    run(request);
+    g_mutex_lock(&shared_lock);
+    completed = request;
+    g_mutex_unlock(&shared_lock);
+    wake();
+}
+
+static void finish(Request *request)
+{
+    answer(request);
+    if (request->command->after && !request->error_class) {
+        request->command->after();
+    }
+    request_free(request);
+}
+
+static void run_next(void)
+{
+    if (!running && (running = g_queue_pop_head(&waiting))) {
+        aio_bh_schedule_oneshot_full(qemu_get_aio_context(), run_in_main_loop, running, "trmig");
+    }
+}
+
+static void dispatch(Request *request)
+{
+    if (request->command->in_main_loop) {
+        g_queue_push_tail(&waiting, request);
+        run_next();
+    } else {
+        request->command->run(request);
+        finish(request);
+    }
+}
+
+void control_run(const Command *command)
+{
+    Request *request = g_new0(Request, 1);
+    request->command = command;
+    request->reply = g_string_new(NULL);
+    dispatch(request);
+}
+
+static const Command *command_by_name(const char *name)
+{
+    for (const Command *command = control_commands; command->name; command++) {
+        if (strcmp(command->name, name) == 0) {
+            return command;
+        }
+    }
+    return NULL;
+}
+
+/* One line from a client. Returns false when the connection is no longer a control connection. */
+static bool handle_line(uint64_t serial, char *line)
+{
+    Request *request = g_new0(Request, 1);
+    request->client = serial;
+    request->reply = g_string_new(NULL);
+    request->root = qobject_from_json(line, NULL);
+    const QDict *root = qobject_kind(request->root) == QTYPE_QDICT ? (const QDict *)request->root : NULL;
+    const char *name = root ? qdict_get_try_str(root, "execute") : NULL;
+    if (!name) {
+        static const Command none = {"none", NULL, false, NULL};
+        request->command = &none;
+        request_fail(request, "BadRequest", "a request is one JSON object with a member \"execute\"");
+        finish(request);
+        return true;
+    }
+    request->id = qdict_get_try_int(root, "id", 0);
+    request->arguments = qdict_get_qdict(root, "arguments");
+    if (strcmp(name, "stream") == 0) {
+        attach_stream(request);
+        const bool stays = client_by_serial(serial) != NULL;
+        request_free(request);
+        return stays;
+    }
+    request->command = command_by_name(name);
+    if (!request->command) {
+        static const Command none = {"none", NULL, false, NULL};
+        request->command = &none;
+        request_fail(request, "UnknownCommand", "there is no such command");
+        finish(request);
+        return true;
+    }
+    dispatch(request);
+    return true;
+}
+
+/* Returns false when the client is gone or has become a stream. */
+static bool read_client(uint64_t serial)
+{
+    Client *client = client_by_serial(serial);
+    uint8_t buffer[65536];
+    const ssize_t got = recv(client->fd, buffer, sizeof(buffer), 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return true;
+    }
+    if (got <= 0 || client->in->len + (size_t)got > LINE_BYTES_MAX) {
+        client_forget(client, true);
+        return false;
+    }
+    g_byte_array_append(client->in, buffer, (guint)got);
+    uint8_t *end;
+    while ((client = client_by_serial(serial)) && client->in->len > 0 &&
+           (end = memchr(client->in->data, '\n', client->in->len))) {
+        const size_t length = (size_t)(end - client->in->data);
+        char *line = g_strndup((const char *)client->in->data, length);
+        g_byte_array_remove_range(client->in, 0, (guint)length + 1);
+        const bool stays = length == 0 || handle_line(serial, line);
+        g_free(line);
+        if (!stays) {
+            return false;
+        }
+    }
+    return client != NULL;
+}
+
+static bool write_client(Client *client)
+{
+    const ssize_t sent = send(client->fd, client->out->data, client->out->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0) {
+        return errno == EAGAIN || errno == EINTR;
+    }
+    g_byte_array_remove_range(client->out, 0, (guint)sent);
+    return client->out->len < OUT_BYTES_MAX;
+}
+
+static void accept_client(void)
+{
+    const int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        return;
+    }
+    if (client_count == CLIENTS_MAX) {
+        close(fd);
+        return;
+    }
+    clients[client_count++] = (Client){fd, next_serial++, g_byte_array_new(), g_byte_array_new()};
+}
+
+static void take_completed(void)
+{
+    uint64_t count;
+    (void)!read(wakeup, &count, sizeof(count));
+    g_mutex_lock(&shared_lock);
+    Request *request = completed;
+    completed = NULL;
+    g_mutex_unlock(&shared_lock);
+    if (request && request->then && !request->error_class) {
+        parked = request;
+    } else if (request) {
+        running = NULL;
+        finish(request);
+        run_next();
+    }
+}
+
+/* Resumes a parked request when it is due. Returns the ms until then, at most `timeout_ms`. */
+static int resume_parked(int timeout_ms)
+{
+    if (!parked) {
+        return timeout_ms;
+    }
+    const uint64_t now = host_ns();
+    if (now < parked->then_ns) {
+        return MIN(timeout_ms, (int)((parked->then_ns - now) / 1000000u) + 1);
+    }
+    aio_bh_schedule_oneshot_full(qemu_get_aio_context(), run_in_main_loop, parked, "trmig");
+    parked = NULL;
+    return timeout_ms;
+}
+
+static void broadcast_events(void)
+{
+    g_mutex_lock(&shared_lock);
+    for (int i = 0; events->len && i < client_count; i++) {
+        g_byte_array_append(clients[i].out, (const uint8_t *)events->str, (guint)events->len);
+    }
+    g_string_truncate(events, 0);
+    g_mutex_unlock(&shared_lock);
+}
+
+void control_open(void)
+{
+    if (!__atomic_exchange_n(&is_open, true, __ATOMIC_ACQ_REL)) {
+        wake();
+    }
+}
+
+static gpointer control_thread(gpointer unused)
+{
+    (void)unused;
+    while (!__atomic_load_n(&is_open, __ATOMIC_ACQUIRE)) {
+        struct pollfd opened = {wakeup, POLLIN, 0};
+        poll(&opened, 1, -1);
+    }
+    for (;;) {
+        const int timeout_ms = resume_parked(commands_tick());
+        broadcast_events();
+        for (int i = client_count - 1; i >= 0; i--) {
+            if (clients[i].out->len > 0 && !write_client(&clients[i])) {
+                client_forget(&clients[i], true);
+            }
+        }
+        struct pollfd fds[CLIENTS_MAX + 2] = {{listener, POLLIN, 0}, {wakeup, POLLIN, 0}};
+        uint64_t serials[CLIENTS_MAX];
+        const int polled = client_count;
+        for (int i = 0; i < polled; i++) {
+            serials[i] = clients[i].serial;
+            fds[i + 2] = (struct pollfd){clients[i].fd, (short)(POLLIN | (clients[i].out->len ? POLLOUT : 0)), 0};
+        }
+        if (poll(fds, (nfds_t)polled + 2, timeout_ms) < 0) {
+            continue;
+        }
+        if (fds[1].revents) {
+            take_completed();
+        }
+        for (int i = 0; i < polled; i++) {
+            if (fds[i + 2].revents & (POLLIN | POLLHUP | POLLERR)) {
+                read_client(serials[i]);
+            }
+        }
+        if (fds[0].revents) {
+            accept_client();
+        }
+    }
+    return NULL;
+}
+
+const char *control_start(const char *socket_path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(socket_path) >= sizeof(address.sun_path)) {
+        return "the socket's path is longer than 107 bytes";
+    }
+    strcpy(address.sun_path, socket_path);
+    unlink(socket_path);
+    listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    events = g_string_new(NULL);
+    const mode_t mask = umask(0177); /* only the owner may drive the machine */
+    const bool bound = listener >= 0 && wakeup >= 0 &&
+                       bind(listener, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(listener, 8) == 0;
+    umask(mask);
+    if (!bound) {
+        return g_strdup_printf("cannot listen on %s: %s", socket_path, g_strerror(errno));
+    }
+    /* Signals are QEMU's main thread's business. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    g_thread_new("trmig-control", control_thread, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return NULL;
+}

@@ -1,0 +1,120 @@
+/*
+ * trmig's tracer: a plugin inside a stock QEMU that lies dormant until it is told to record or replay the machine.
+ *
+ * It registers no callback on the guest's code, so that a dormant machine runs at full speed.
+ * Options: socket=PATH (needed), chardev=NAME (repeatable: a chardev whose traffic belongs to the log).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "tracer.h"
+
+#include "control.h"
+#include "mode.h"
+#include "pace.h"
+#include "qemu.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* include/qemu/qemu-plugin.h, API version 4 (QEMU 10.0). */
+typedef uint64_t qemu_plugin_id_t;
+typedef struct {
+    const char *target_name;
+    struct {
+        int min;
+        int cur;
+    } version;
+    bool system_emulation;
+    struct {
+        int smp_vcpus;
+        int max_vcpus;
+    } system;
+} qemu_info_t;
+typedef void (*qemu_plugin_vcpu_simple_cb_t)(qemu_plugin_id_t id, unsigned int vcpu_index);
+extern void qemu_plugin_register_vcpu_init_cb(qemu_plugin_id_t id, qemu_plugin_vcpu_simple_cb_t cb);
+
+__attribute__((visibility("default"))) int qemu_plugin_version = 4;
+__attribute__((visibility("default"))) int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc,
+                                                               char **argv);
+
+static char *target;
+const char *tracer_target(void) { return target; }
+
+static int refuse(const char *why)
+{
+    fprintf(stderr, "trmig-tracer: %s\n", why);
+    return -1;
+}
+
+/* The vCPU's thread, before it executes anything. */
+static void vcpu_init(qemu_plugin_id_t id, unsigned int index)
+{
+    (void)id;
+    CPUState *cpu = qemu_get_cpu((int)index);
+    const char *why = abi_check_vcpu(cpu);
+    if (why) {
+        refuse(why);
+        exit(1);
+    }
+    mode_adopt_vcpu(cpu);
+}
+
+/* While playing, the main loop must not sleep in real time on what the log will tell it: if the next event is its own to
+ * consume, it polls. Main thread, BQL and replay mutex held. */
+static void before_poll(Notifier *notifier, void *data)
+{
+    (void)notifier;
+    MainLoopPoll *poll = data;
+    control_open();
+    if (poll->state != MAIN_LOOP_POLL_FILL || replay_mode != REPLAY_MODE_PLAY || !replay_state.has_unread_data ||
+        replay_state.instruction_count != 0) {
+        return;
+    }
+    switch (replay_state.data_kind) {
+    case 28: /* CLOCK_HOST */
+    case 29: /* CLOCK_VIRTUAL_RT */
+    case 30: /* CHECKPOINT_WARP_START */
+    case 35: /* CHECKPOINT_CLOCK_HOST */
+    case 36: /* CHECKPOINT_CLOCK_VIRTUAL_RT */
+        poll->timeout = 0;
+        break;
+    default:
+        break;
+    }
+}
+
+static Notifier poll_notifier = {.notify = before_poll};
+
+int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv)
+{
+    const char *socket_path = NULL;
+    for (int i = 0; i < argc; i++) {
+        if (strncmp(argv[i], "socket=", 7) == 0) {
+            socket_path = argv[i] + 7;
+        } else if (strncmp(argv[i], "chardev=", 8) == 0) {
+            mode_add_chardev(argv[i] + 8);
+        } else {
+            fprintf(stderr, "trmig-tracer: %s: no such option (socket=PATH, chardev=NAME)\n", argv[i]);
+            return -1;
+        }
+    }
+    if (!socket_path) {
+        return refuse("the option socket=PATH is missing");
+    }
+    if (!info->system_emulation) {
+        return refuse("this is user-mode emulation; there is no machine to record");
+    }
+    const char *why = abi_check_at_load();
+    if (why) {
+        return refuse(why);
+    }
+    target = g_strdup(info->target_name);
+    why = control_start(socket_path);
+    if (why) {
+        return refuse(why);
+    }
+    pace_init();
+    main_loop_poll_add_notifier(&poll_notifier);
+    qemu_plugin_register_vcpu_init_cb(id, vcpu_init);
+    return 0;
+}
