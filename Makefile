@@ -5,6 +5,7 @@
 #   make build    TypeScript to dist/
 #   make guests   the Linux guest that the tests boot, to out/guests/
 #   make check    types, lint, formatting
+#   make format   mend the formatting that check would refuse
 #   make test     all of the above but check, then every test except test/soak;  TESTS=test/log for some
 #   make soak     the long tests of test/soak
 #   make bench    trmig beside QEMU's own migration
@@ -19,7 +20,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 # The private node, if there is one, is known only after setup: each recipe asks anew.
 in_env := . scripts/env.sh;
 
-.PHONY: all setup native tracer addon core-test build guests check types lint format-check test soak bench demo clean compile-tests
+.PHONY: all setup native tracer addon build guests check format test soak bench demo clean compile-tests
 
 all: native build
 
@@ -45,6 +46,10 @@ guests: setup
 
 check: setup
 	@$(in_env) scripts/check.sh
+
+format: setup
+	@$(in_env) prettier --write --log-level warn .; \
+	  git ls-files -co --exclude-standard -- 'native/*.c' 'native/*.cc' 'native/*.h' 'fixtures/*.c' 'fixtures/*.h' | xargs clang-format -i
 
 test: native build guests compile-tests
 	@$(in_env) scripts/run-tests.sh $(or $(TESTS),test)
