@@ -166,7 +166,6 @@ export const ERROR_CODES = {
     65,
   ),
   E_IMAGE_MISMATCH: code('A RAM image is of another machine', 'Start the destination from the same machine spec.', 65),
-  E_IMAGE_FILE: code('A RAM image cannot be read or written on this host', 'Check the path and its permissions.', 74),
 } as const satisfies Record<string, CodeInfo>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -12,8 +12,13 @@ Napi::Value ScanEvents(const Napi::CallbackInfo &info) {
     auto payload = info[0].As<Napi::Uint8Array>();
     trmig_event_scanner scanner;
     trmig_event_scanner_init(&scanner);
-    for (size_t at = 0; at < payload.ByteLength(); at++) {
-        if (trmig_event_scan_byte(&scanner, payload.Data()[at]) == TRMIG_SCAN_ERROR) break;
+    const char *error = nullptr;
+    for (size_t at = 0; at < payload.ByteLength() && !error; at++) {
+        if (at == scanner.bytes && payload.Data()[at] == TRMIG_EVENT_END) {
+            error = "an END event, which no segment holds";
+        } else if (trmig_event_scan_byte(&scanner, payload.Data()[at]) == TRMIG_SCAN_ERROR) {
+            error = scanner.error;
+        }
     }
     auto counts = Napi::Uint32Array::New(env, TRMIG_EVENT_COUNT);
     for (size_t kind = 0; kind < TRMIG_EVENT_COUNT; kind++) counts[kind] = static_cast<uint32_t>(scanner.counts[kind]);
@@ -22,7 +27,7 @@ Napi::Value ScanEvents(const Napi::CallbackInfo &info) {
     result.Set("instructions", Napi::Number::New(env, static_cast<double>(scanner.instructions)));
     result.Set("counts", counts);
     result.Set("bytes", Napi::Number::New(env, static_cast<double>(scanner.bytes)));
-    result.Set("error", scanner.error ? Napi::Value(Napi::String::New(env, scanner.error)) : env.Null());
+    result.Set("error", error ? Napi::Value(Napi::String::New(env, error)) : env.Null());
     return result;
 }
 
