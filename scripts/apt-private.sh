@@ -1,5 +1,5 @@
 # A private apt: Debian packages fetched and unpacked for trmig alone, while the system's sources, lists and packages stay as
-# they are. Needs no root. Sourced by scripts/qemu-install.sh and fixtures/guests/build.sh.
+# they are. Needs no root. Sourced, after scripts/say.sh, by scripts/qemu-install.sh and fixtures/guests/build.sh.
 #
 #   private_apt_begin DIR ARCH SUITE...   configures apt below DIR and fetches the suites' lists
 #   private_apt APT-GET-ARGUMENTS...      runs apt-get with that configuration
@@ -9,20 +9,28 @@
 
 debian_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# The base address of the Debian archive (not security) that this system is configured with.
+# The Debian archive that this system's own apt uses: the address given for the suite that it runs.
 debian_mirror() {
-  local found
+  local codename found
+  codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
   found=$(
-    cat /etc/apt/sources.list.d/*.sources 2>/dev/null | awk '
-      function flush() { if (kind ~ /(^| )deb( |$)/) print uris; kind = ""; uris = "" }
-      /^[[:space:]]*$/ { flush(); next }
-      /^Types:/ { kind = substr($0, 7) }
-      /^URIs:/ { uris = $2 }
-      END { flush() }'
-    cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | sed -n 's/^deb  *\(\[[^]]*\]  *\)\{0,1\}\([^ ]*\) .*/\2/p'
+    awk -v wanted="$codename" '
+      function flush() {
+        if ((" " kind " ") ~ / deb / && (" " suites " ") ~ (" " wanted " ")) print uri
+        kind = ""; suites = ""; uri = ""
+      }
+      FNR == 1 || /^[[:space:]]*$/ { flush() }
+      $1 == "Types:" { sub(/^Types:[[:space:]]*/, ""); kind = $0 }
+      $1 == "Suites:" { sub(/^Suites:[[:space:]]*/, ""); suites = $0 }
+      $1 == "URIs:" { uri = $2 }
+      END { flush() }' /dev/null $(compgen -G '/etc/apt/sources.list.d/*.sources')
+    sed -n "s/^deb  *\(\[[^]]*\]  *\)\{0,1\}\([^ ]*\)  *$codename  *.*/\2/p" /dev/null \
+      $(compgen -G '/etc/apt/sources.list') $(compgen -G '/etc/apt/sources.list.d/*.list')
   )
-  found=$(printf '%s\n' "$found" | grep -E '^(https?|file|mirror\+[a-z]+)://?.*/debian/?$' | head -n 1)
-  printf '%s\n' "${found:-http://mirror.example/debian}"
+  found=$(sed -n 1p <<<"$found")
+  [ -n "$found" ] || fail "apt has no source for Debian ${codename:-(unknown)}" \
+    "Add one to /etc/apt/sources.list.d/debian.sources, as Debian's installer does."
+  printf '%s\n' "$found"
 }
 
 private_apt_begin() {

@@ -6,8 +6,8 @@
 # under a lock, so that a killed setup leaves no half prefix and a second clone finds the first one's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. scripts/apt-private.sh
 . scripts/say.sh
+. scripts/apt-private.sh
 
 qemu=$(scripts/qemu-path.sh || true)
 if [ -n "$qemu" ] && "$qemu" --version >/dev/null 2>&1; then
