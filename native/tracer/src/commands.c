@@ -321,6 +321,16 @@ static void run_relinquish(Request *request)
     fail_if(request, mode_relinquish());
 }
 
+static void run_reclaim(Request *request)
+{
+    if (!mode_relinquished()) {
+        request_fail(request, "WrongMode", "this machine was not given away");
+        return;
+    }
+    fail_if(request, mode_reclaim());
+    run_disarm(request);
+}
+
 static void run_stop(Request *request)
 {
     int64_t ms;
@@ -533,6 +543,7 @@ const Command control_commands[] = {
     {"finish", run_finish, true, NULL},
     {"resume", run_resume, true, close_after_resume},
     {"relinquish", run_relinquish, true, NULL},
+    {"reclaim", run_reclaim, true, close_after_resume},
     {"stop", run_stop, true, NULL},
     {"cont", run_cont, true, NULL},
     {"restore", run_restore, true, NULL},

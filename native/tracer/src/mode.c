@@ -372,6 +372,12 @@ const char *mode_relinquish(void)
     return NULL;
 }
 
+const char *mode_reclaim(void)
+{
+    relinquished = false;
+    return NULL;
+}
+
 const char *mode_stop(uint64_t *ns)
 {
     const uint64_t begun = host_ns();

@@ -62,6 +62,8 @@ const char *mode_disarm(Pauses *pauses, uint64_t *icount);
 const char *mode_finish(FinishResult *result);
 /* The stopped guest of mode_finish will never run here again. */
 const char *mode_relinquish(void);
+/* Undoes mode_relinquish: the guest may be disarmed, and so run here, again. */
+const char *mode_reclaim(void);
 
 const char *mode_stop(uint64_t *ns);
 const char *mode_cont(void);

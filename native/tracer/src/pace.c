@@ -4,7 +4,6 @@
 #include "clock.h"
 #include "mode.h"
 #include "qemu.h"
-#include "tap.h"
 
 enum { PERIOD_US = 5000 };
 
@@ -33,11 +32,11 @@ static void sleep_once(CPUState *cpu, run_on_cpu_data data)
     bql_lock();
 }
 
-/* The pacer's own thread. A guest that executes nothing is not slowed: it would only be woken. */
+/* The pacer's own thread. A guest that sleeps is not slowed: it would only be woken. */
 static gpointer pacer_thread(gpointer unused)
 {
     (void)unused;
-    uint64_t executed = 0;
+    uint64_t busy_ns = 0;
     g_mutex_lock(&pace.lock);
     for (;;) {
         while (pace.fraction <= 0) {
@@ -46,9 +45,9 @@ static gpointer pacer_thread(gpointer unused)
         const double fraction = pace.fraction;
         g_mutex_unlock(&pace.lock);
         g_usleep(PERIOD_US);
-        const uint64_t now = mode_get() == MODE_ARMED ? tap_status().instructions : executed;
-        const bool busy = now != executed;
-        executed = now;
+        const uint64_t now_ns = mode_get() == MODE_ARMED ? mode_vcpu_busy_ns() : busy_ns;
+        const bool busy = now_ns - busy_ns > PERIOD_US * 1000u / 4;
+        busy_ns = now_ns;
         g_mutex_lock(&pace.lock);
         if (busy && !pace.queued && pace.fraction > 0) {
             pace.queued = true;
