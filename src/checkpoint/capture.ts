@@ -63,7 +63,10 @@ async function captureSpan(frozen: ImageProcess, span: Span, level: number): Pro
  * @throws TrmigError E_IMAGE_READ when the frozen image has gone or may not be read; E_ABORTED; E_IMAGE_MISMATCH when
  *   `frozen.blocks` cannot be RAM blocks
  */
-export async function* captureImage(frozen: ImageProcess, options: CaptureOptions = {}): AsyncGenerator<ImageChunk, void> {
+export async function* captureImage(
+  frozen: ImageProcess,
+  options: CaptureOptions = {},
+): AsyncGenerator<ImageChunk, void> {
   const { signal, concurrency = captureConcurrency, level = chunkZstdLevel, onProgress } = options;
   checkBlocks(frozen.blocks);
   if (!(concurrency >= 1 && concurrency <= captureConcurrencyMax) || !(level >= 1 && level <= 19)) {

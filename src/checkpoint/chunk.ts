@@ -15,7 +15,13 @@
 // Invariant: a chunk has one encoding; whatever decodes encodes to the same bytes.
 
 import { TrmigError, type Facts } from '../errors.js';
-import { chunkCompressedBytesMax, chunkPagesMax, imageBlockBytesMax, imageBlocksMax, imagePageBytes } from '../limits.js';
+import {
+  chunkCompressedBytesMax,
+  chunkPagesMax,
+  imageBlockBytesMax,
+  imageBlocksMax,
+  imagePageBytes,
+} from '../limits.js';
 import { xxh3 } from '../native/index.js';
 
 /** The fields of the wire's image chunk frame, too. */
@@ -72,7 +78,8 @@ function chunkFault({ block, firstPage, pageCount, pages, rawBytes, compressed }
   if (!isBelow(firstPage, imageBlockBytesMax / imagePageBytes)) return `no RAM block has a page ${firstPage}`;
   if (pages.length === 0) return 'it holds no page';
   if (rawBytes !== pages.length * imagePageBytes) return `${pages.length} pages are not ${rawBytes} bytes`;
-  if (!isBelow(compressed.length - 1, chunkCompressedBytesMax)) return `${compressed.length} bytes are no zstd frame of it`;
+  if (!isBelow(compressed.length - 1, chunkCompressedBytesMax))
+    return `${compressed.length} bytes are no zstd frame of it`;
   let previous = -1;
   for (const page of pages) {
     if (page <= previous || page >= pageCount) return `page ${page} after ${previous}, of ${pageCount}`;

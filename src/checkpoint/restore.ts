@@ -24,7 +24,7 @@ export async function clearTarget(target: ImageProcess, options: { signal?: Abor
   for (const { address, bytes } of target.blocks) {
     for (let at = 0; at < bytes; at += clearBytesAtOnce) {
       throwIfAborted(options.signal);
-      cleared += await clearPages(target.pid, address + at, Math.min(clearBytesAtOnce, bytes - at));
+      cleared += await clearPages(target.pid, address + at, Math.min(clearBytesAtOnce, bytes - at), whose);
     }
   }
   return cleared;
@@ -49,7 +49,8 @@ export async function restoreChunk(target: ImageProcess, chunk: ImageChunk): Pro
     await writeChunk(target.pid, block.address + firstPage * imagePageBytes, chunk);
   } catch (thrown) {
     if (isNativeFailure(thrown) && (thrown.errno === ERRNO.EBADMSG || thrown.errno === ERRNO.EILSEQ)) {
-      const why = thrown.errno === ERRNO.EBADMSG ? 'its checksum does not match' : 'it does not decompress to its pages';
+      const why =
+        thrown.errno === ERRNO.EBADMSG ? 'its checksum does not match' : 'it does not decompress to its pages';
       throw new TrmigError('E_IMAGE_DAMAGED', `${where}: ${why}`, { facts, cause: thrown });
     }
     throw remoteError(thrown, 'E_IMAGE_WRITE', target.pid, whose);

@@ -1,5 +1,5 @@
 // The typed face of the addon. Everything is checked here, so that the native layer only translates: a wrong argument
-// must never reach a system call on another process's memory.
+// must never reach a system call on another process's memory. `whose` is how a person knows that process, for errors.
 // Invariant: what touches another process's memory runs on libuv's pool, never on the main thread; Buffers handed in
 // stay untouched by the caller until the promise is settled.
 
@@ -60,14 +60,20 @@ export function xxh128(bytes: Uint8Array): string {
  * Reads `bytes` (a multiple of `pageBytes`, at most 16 MiB) of a process's memory and drops the pages that are zero.
  * @throws TrmigError E_IMAGE_READ when the process is gone, may not be read, or has no memory there.
  */
-export async function readPages(pid: number, address: number, bytes: number, pageBytes: number): Promise<NativePages> {
+export async function readPages(
+  pid: number,
+  address: number,
+  bytes: number,
+  pageBytes: number,
+  whose = 'the process to read',
+): Promise<NativePages> {
   checkRange(pid, address, bytes);
   checkPageBytes(pageBytes);
   check(bytes % pageBytes === 0 && bytes <= remoteReadBytesMax, `cannot read ${bytes} bytes in pages`);
   try {
     return await addon().readPages(pid, address, bytes, pageBytes);
   } catch (thrown) {
-    throw remoteError(thrown, 'E_IMAGE_READ', pid, 'the process to read');
+    throw remoteError(thrown, 'E_IMAGE_READ', pid, whose);
   }
 }
 
@@ -81,6 +87,7 @@ export async function writePages(
   pageBytes: number,
   pages: Uint32Array,
   data: Uint8Array,
+  whose = 'the process to write',
 ): Promise<void> {
   checkPageBytes(pageBytes);
   checkPages(pages, 2 ** 32);
@@ -89,7 +96,7 @@ export async function writePages(
   try {
     await addon().writePages(pid, address, pageBytes, pages, data);
   } catch (thrown) {
-    throw remoteError(thrown, 'E_IMAGE_WRITE', pid, 'the process to write');
+    throw remoteError(thrown, 'E_IMAGE_WRITE', pid, whose);
   }
 }
 
@@ -97,13 +104,18 @@ export async function writePages(
  * Makes a range (whole 4 KiB pages) of a process's memory zero, writing only pages that are not. Returns how many.
  * @throws TrmigError E_IMAGE_WRITE
  */
-export async function clearPages(pid: number, address: number, bytes: number): Promise<number> {
+export async function clearPages(
+  pid: number,
+  address: number,
+  bytes: number,
+  whose = 'the process to write',
+): Promise<number> {
   checkRange(pid, address, bytes);
   check(bytes % imagePageBytes === 0, `cannot clear ${bytes} bytes in pages`);
   try {
     return await addon().clearPages(pid, address, bytes);
   } catch (thrown) {
-    throw remoteError(thrown, 'E_IMAGE_WRITE', pid, 'the process to write');
+    throw remoteError(thrown, 'E_IMAGE_WRITE', pid, whose);
   }
 }
 
@@ -111,7 +123,11 @@ export async function clearPages(pid: number, address: number, bytes: number): P
  * XXH3-128 over all blocks' bytes in their order, as one stream: what the tracer's `digest` calls `ram`.
  * @throws TrmigError E_IMAGE_READ
  */
-export async function digestBlocks(pid: number, blocks: readonly RemoteBlock[]): Promise<string> {
+export async function digestBlocks(
+  pid: number,
+  blocks: readonly RemoteBlock[],
+  whose = 'the process to digest',
+): Promise<string> {
   for (const { address, bytes } of blocks) checkRange(pid, address, bytes);
   checkRange(pid, 1, 0);
   try {
@@ -120,7 +136,7 @@ export async function digestBlocks(pid: number, blocks: readonly RemoteBlock[]):
       blocks.flatMap(({ address, bytes }) => [address, bytes]),
     );
   } catch (thrown) {
-    throw remoteError(thrown, 'E_IMAGE_READ', pid, 'the process to digest');
+    throw remoteError(thrown, 'E_IMAGE_READ', pid, whose);
   }
 }
 
