@@ -166,6 +166,39 @@ export const ERROR_CODES = {
     65,
   ),
   E_IMAGE_MISMATCH: code('A RAM image is of another machine', 'Start the destination from the same machine spec.', 65),
+  E_TOO_LATE: code('The migration cannot be cancelled any more', 'Wait for its end; `trmig status` says where it is.'),
+  E_ILLEGAL_EVENT: code(
+    'Something happened that has no place in this phase',
+    'Please report this with the command you ran.',
+    70,
+    'bug',
+  ),
+  E_DIVERGED: code(
+    'The destination did not replay to the same state',
+    'The machine goes on at its source. Try again, or use another strategy.',
+    1,
+    'retry',
+  ),
+  E_JOURNAL_DAMAGED: code(
+    'The ownership journal is damaged',
+    'Do not edit it; `trmig resolve` asks the other host and decides.',
+    74,
+  ),
+  E_JOURNAL_WRITE: code(
+    'The ownership journal could not be written, and was not',
+    'Free space on the disk of the state directory.',
+    74,
+    'retry',
+  ),
+  E_JOURNAL_UNCERTAIN: code(
+    'Nobody can tell whether the ownership journal was written',
+    'Check the disk, then run `trmig resolve`.',
+    74,
+  ),
+  E_UNSETTLED: code(
+    'An earlier migration of this machine is not settled',
+    'Run `trmig resolve` for this machine first.',
+  ),
 } as const satisfies Record<string, CodeInfo>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -115,3 +115,7 @@ export const imageChunksMax = 1024 * 1024;
 /** One read of another process's memory into a Buffer. */
 export const remoteReadBytesMax = 16 * MIB;
 if (chunkCompressedBytesMax < chunkPagesMax * imagePageBytes) throw new Error('limits: a chunk of noise would not fit');
+
+// --- migrate ---
+/** An ownership journal: some 300 bytes a record, five records a migration; ten thousand migrations. */
+export const journalBytesMax = 16 * MIB;

@@ -1,0 +1,215 @@
+// The ownership journal: what this host has promised about a machine, on disk, one file a machine (`ownership.log`).
+//
+//   <crc32 of the JSON, 8 hex digits> <JSON of the record>\n        one line a record, appended and synced
+//
+// What an outsider can see: a whole file; or a file whose last line is a prefix or holes (zeros), when the power went
+// before the sync: nobody was told of that record, so it is dropped. Everything else that does not verify is damage, and a
+// damaged journal decides nothing.
+// Invariants: `append` returns only when the record is on disk; when it throws E_JOURNAL_WRITE it certainly is not; only
+// E_JOURNAL_UNCERTAIN leaves it open, and nothing more can be appended through this object then.
+
+import { open, readFile, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { z } from 'zod';
+import { TrmigError } from '../errors.js';
+import { journalBytesMax } from '../limits.js';
+
+const sourceStates = ['recording', 'draining', 'relinquished', 'reclaimed', 'returned', 'retired'] as const;
+const destinationStates = ['replaying', 'owner', 'live', 'declined', 'discarded'] as const;
+
+const common = {
+  migrationId: z.string().min(1).max(64),
+  /** Counts the moves of ownership that this machine has made; a migration's epoch is its move's. */
+  epoch: z.int().min(0),
+  /** The other host's address, host:port: where to ask. */
+  peer: z.string().max(512),
+  /** Wall clock, ISO 8601; for people only. */
+  time: z.string().max(64),
+};
+const recordSchema = z.discriminatedUnion('role', [
+  z.strictObject({ ...common, role: z.literal('source'), state: z.enum(sourceStates) }),
+  z.strictObject({ ...common, role: z.literal('destination'), state: z.enum(destinationStates) }),
+]);
+
+export type OwnershipRecord = Readonly<z.infer<typeof recordSchema>>;
+export type SourceRecordState = (typeof sourceStates)[number];
+export type DestinationRecordState = (typeof destinationStates)[number];
+
+/** What a journal's bytes hold. */
+export interface JournalContent {
+  readonly records: readonly OwnershipRecord[];
+  /** Bytes of whole records; what follows is a torn last one. */
+  readonly wholeBytes: number;
+  readonly tornBytes: number;
+}
+
+/** A record's line, newline included. */
+export function encodeRecord(record: OwnershipRecord): Buffer {
+  const json = JSON.stringify(recordSchema.parse(record));
+  return Buffer.from(`${crc32(json).toString(16).padStart(8, '0')} ${json}\n`);
+}
+
+/**
+ * Reads a journal's bytes. `path` is for the message.
+ * @throws TrmigError E_JOURNAL_DAMAGED for anything but a torn last record, with the offset.
+ */
+export function decodeJournal(bytes: Buffer, path: string): JournalContent {
+  const records: OwnershipRecord[] = [];
+  let at = 0;
+  while (at < bytes.length) {
+    const newline = bytes.indexOf(0x0a, at);
+    if (newline < 0 || bytes.subarray(at).includes(0)) {
+      // A prefix of a record, or a file that grew before its bytes came: only ever at the end.
+      if (!isTorn(bytes.subarray(at))) throw damaged(path, at);
+      break;
+    }
+    const record = decodeLine(bytes.toString('utf8', at, newline));
+    if (record === null) throw damaged(path, at);
+    records.push(record);
+    at = newline + 1;
+  }
+  return { records, wholeBytes: at, tornBytes: bytes.length - at };
+}
+
+/** At most one record's beginning, then nothing but zeros. */
+function isTorn(rest: Buffer): boolean {
+  const zero = rest.indexOf(0);
+  const [written, hole] = zero < 0 ? [rest, null] : [rest.subarray(0, zero), rest.subarray(zero)];
+  return !written.includes(0x0a) && (hole === null || hole.every((byte) => byte === 0));
+}
+
+function damaged(path: string, offset: number): TrmigError {
+  const facts = { path, offset };
+  return new TrmigError('E_JOURNAL_DAMAGED', `${path} is damaged at byte ${offset}`, { facts });
+}
+
+function decodeLine(line: string): OwnershipRecord | null {
+  const json = line.slice(9);
+  if (line[8] !== ' ' || line.slice(0, 8) !== crc32(json).toString(16).padStart(8, '0')) return null;
+  try {
+    return recordSchema.parse(JSON.parse(json));
+  } catch {
+    return null;
+  }
+}
+
+async function readBytes(path: string): Promise<Buffer> {
+  try {
+    const bytes = await readFile(path);
+    if (bytes.length <= journalBytesMax) return bytes;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0);
+    throw error;
+  }
+  throw new TrmigError('E_JOURNAL_DAMAGED', `${path} is larger than a journal can be`, { facts: { path } });
+}
+
+/**
+ * A look at a journal, without touching it; no file is an empty journal.
+ * @throws TrmigError E_JOURNAL_DAMAGED
+ */
+export async function readJournal(path: string): Promise<JournalContent> {
+  return decodeJournal(await readBytes(path), path);
+}
+
+/** What a journal needs of its file; a test's door to failing disks. */
+export type JournalFile = Pick<FileHandle, 'write' | 'datasync' | 'truncate' | 'stat' | 'close'>;
+
+/** A journal open for writing. One writer per machine at a time; a second one is noticed, not prevented. */
+export class OwnershipJournal {
+  readonly #file: JournalFile;
+  readonly #path: string;
+  readonly #records: OwnershipRecord[];
+  #bytes: number;
+  #broken: TrmigError | null = null;
+
+  private constructor(file: JournalFile, path: string, content: JournalContent) {
+    this.#file = file;
+    this.#path = path;
+    this.#records = [...content.records];
+    this.#bytes = content.wholeBytes;
+  }
+
+  /**
+   * Opens (or makes) a journal; a torn last record is cut off.
+   * @throws TrmigError E_JOURNAL_DAMAGED
+   */
+  static async open(path: string, wrap: (file: FileHandle) => JournalFile = (file) => file): Promise<OwnershipJournal> {
+    const file = await open(path, 'a+', 0o600);
+    try {
+      const content = await readJournal(path);
+      if (content.tornBytes > 0) await file.truncate(content.wholeBytes);
+      await file.sync();
+      await syncDirectory(dirname(path));
+      return new OwnershipJournal(wrap(file), path, content);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  get records(): readonly OwnershipRecord[] {
+    return this.#records;
+  }
+
+  /**
+   * Appends and syncs. Calls must not overlap.
+   * @throws TrmigError E_JOURNAL_WRITE (the record is not there) or E_JOURNAL_UNCERTAIN (it may be).
+   */
+  async append(record: OwnershipRecord): Promise<void> {
+    if (this.#broken !== null) throw this.#broken;
+    const line = encodeRecord(record);
+    await this.#write(line);
+    try {
+      await this.#file.datasync();
+    } catch (cause) {
+      // A failed sync may have dropped the pages and reported it once: no later sync can be believed.
+      throw this.#uncertain(cause);
+    }
+    this.#bytes += line.length;
+    this.#records.push(record);
+  }
+
+  async #write(line: Buffer): Promise<void> {
+    const { size } = await this.#file.stat();
+    if (size !== this.#bytes) {
+      const facts = { path: this.#path };
+      throw new TrmigError('E_JOURNAL_WRITE', `${this.#path} was changed by another process`, { facts });
+    }
+    try {
+      const { bytesWritten } = await this.#file.write(line);
+      if (bytesWritten !== line.length) throw new Error(`only ${bytesWritten} of ${line.length} bytes were written`);
+    } catch (cause) {
+      try {
+        await this.#file.truncate(this.#bytes);
+        await this.#file.datasync();
+      } catch (second) {
+        throw this.#uncertain(second);
+      }
+      const facts = { path: this.#path };
+      throw new TrmigError('E_JOURNAL_WRITE', `${this.#path} could not be written: ${text(cause)}`, { cause, facts });
+    }
+  }
+
+  #uncertain(cause: unknown): TrmigError {
+    const message = `${this.#path} may or may not have been written: ${text(cause)}`;
+    this.#broken = new TrmigError('E_JOURNAL_UNCERTAIN', message, { cause, facts: { path: this.#path } });
+    return this.#broken;
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+}
+
+const text = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}

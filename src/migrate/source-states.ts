@@ -1,0 +1,392 @@
+// The source's side of a migration, as a table. What a phase does is in the effects (source.ts); nothing here waits.
+//
+// The order that keeps two owners impossible: the guest is *fenced* (its QEMU will not run it by itself any more), then the
+// journal says relinquished (synced), and only then the commit leaves. Up to the journal, every failure gives the guest
+// back to this host; after it, only the destination's journaled refusal does.
+// Invariants:
+// - `sendCommit` appears only in outcomes that end in `relinquished`.
+// - Saying "the source holds it" to a destination that asks is a promise: from then on this migration never relinquishes.
+// - Entering another phase drops the effects still queued from the former one; the one in flight is aborted and awaited
+//   (so a `finish` cannot stop a guest that has just been given back).
+// - An undo stands next to each step that needs one: disarm for arm, resume for finish, reclaim for fence.
+
+import { step, type Next, type Outcome, type Table } from './table.js';
+
+/** Why something ended; the plain form of a TrmigError. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Where the guest stands at the log's last instruction. */
+export interface FinalState {
+  readonly icount: number;
+  readonly registers: string;
+  readonly devices: string;
+}
+
+/** How the guest is given back: what must be undone. Each is idempotent and ends with the guest running here, dormant. */
+export type Undo = 'disarm' | 'resume' | 'reclaim';
+
+export type SourcePhase =
+  | { readonly at: 'connecting' }
+  | { readonly at: 'offering' }
+  | { readonly at: 'arming' }
+  | { readonly at: 'shipping' }
+  | { readonly at: 'catching-up' }
+  /** `ready`: the destination may reach the log's end before our own tracer has reported it. */
+  | { readonly at: 'draining'; readonly ready: FinalState | null }
+  | { readonly at: 'awaiting-ready'; readonly final: FinalState }
+  /** `lost`: the peer went meanwhile; once fenced, the guest is given back instead of away. */
+  | { readonly at: 'fencing'; readonly lost: Failure | null }
+  /** The journal is being written: nothing can stop it, so what happens meanwhile is kept for afterwards. */
+  | {
+      readonly at: 'relinquishing';
+      readonly linked: boolean;
+      readonly declined: Failure | null;
+      readonly asked: boolean;
+    }
+  | { readonly at: 'relinquished' }
+  | { readonly at: 'reclaiming'; readonly error: Failure }
+  | { readonly at: 'returning'; readonly error: Failure; readonly outcome: 'aborted' | 'failed' }
+  | { readonly at: 'aborted'; readonly error: Failure }
+  | { readonly at: 'failed'; readonly error: Failure }
+  | { readonly at: 'retired' }
+  | { readonly at: 'unresolved'; readonly error: Failure };
+
+export type SourceEvent =
+  /** The link is up (also after `redial`). */
+  | { readonly type: 'connected' }
+  | { readonly type: 'accepted' }
+  | { readonly type: 'refused'; readonly error: Failure }
+  /** The checkpoint exists and the guest is recorded. */
+  | { readonly type: 'armed' }
+  | { readonly type: 'baseSent' }
+  /** Convergence has decided. */
+  | { readonly type: 'handover' }
+  /** The guest is stopped and the final segment is out. */
+  | { readonly type: 'drained'; readonly final: FinalState }
+  | { readonly type: 'ready'; readonly final: FinalState }
+  /** The tracer has voided the lease: this QEMU does not run the guest by itself any more. */
+  | { readonly type: 'fenced' }
+  /** The journal's record is on disk. */
+  | { readonly type: 'journaled' }
+  /** The journal's record is certainly not on disk. */
+  | { readonly type: 'journalRefused'; readonly error: Failure }
+  /** Nobody can tell. */
+  | { readonly type: 'journalUnknown'; readonly error: Failure }
+  | { readonly type: 'live' }
+  /** The destination has journaled that it will never run this guest. */
+  | { readonly type: 'declined'; readonly error: Failure }
+  /** The destination asks what our journal says. */
+  | { readonly type: 'asked' }
+  | { readonly type: 'peerAborted'; readonly error: Failure }
+  | { readonly type: 'peerGone'; readonly error: Failure }
+  | { readonly type: 'cancel'; readonly error: Failure }
+  /** An effect failed, the log was lost, the lease ran out, the guest shut down: whatever forbids to go on. */
+  | { readonly type: 'failed'; readonly error: Failure }
+  /** The source's QEMU is dead. */
+  | { readonly type: 'machineGone'; readonly error: Failure }
+  /** The guest runs here again, dormant. */
+  | { readonly type: 'returned' };
+
+export type SourceEffect =
+  | { readonly do: 'sendOffer' }
+  | { readonly do: 'arm' }
+  /** Checkpoint frame, then base and log in parallel; ends in `baseSent`, the log goes on. */
+  | { readonly do: 'ship' }
+  /** Judge convergence and pace; ends in `handover` or `failed`. */
+  | { readonly do: 'converge' }
+  | { readonly do: 'finish' }
+  | { readonly do: 'fence' }
+  /** Where the table waits for it (`relinquished`, `reclaimed`) its end is an event, else the next effect waits. */
+  | {
+      readonly do: 'journal';
+      readonly state: 'recording' | 'draining' | 'relinquished' | 'reclaimed' | 'returned' | 'retired';
+    }
+  | { readonly do: 'sendCommit' }
+  /** Connect to the destination again, until it works; ends in `connected`. */
+  | { readonly do: 'redial' }
+  | { readonly do: 'sendAnswer'; readonly holder: 'source' | 'destination' }
+  /** Best effort: the link may be gone. */
+  | { readonly do: 'sendAbort'; readonly error: Failure }
+  | { readonly do: 'sendRetired' }
+  /** Ends in `returned`, or `machineGone`. */
+  | { readonly do: 'giveBack'; readonly undo: Undo }
+  /** Kill the stopped QEMU and what belongs to it. */
+  | { readonly do: 'retire' }
+  | { readonly do: 'close' };
+
+type Out = Outcome<SourcePhase, SourceEffect>;
+type At<P extends SourcePhase['at']> = Extract<SourcePhase, { readonly at: P }>;
+type WithError = { readonly error: Failure };
+
+const go = (phase: SourcePhase, ...effects: SourceEffect[]): Out => ({ phase, effects });
+const stay = (phase: SourcePhase): Out => ({ phase, effects: [] });
+/** The event changes nothing here. */
+const ignored = <P extends SourcePhase['at']>(at: P): { to: P[]; step: (phase: At<P>) => Out; quiet: true } => ({
+  to: [at],
+  step: stay,
+  quiet: true,
+});
+
+// --- before anything was done to the machine ---
+const end = (
+  at: 'aborted' | 'failed',
+  tell: boolean,
+): { to: (typeof at)[]; step: (_: SourcePhase, e: WithError) => Out } => ({
+  to: [at],
+  step: (_, { error }) =>
+    tell ? go({ at, error }, { do: 'sendAbort', error }, { do: 'close' }) : go({ at, error }, { do: 'close' }),
+});
+const untouched = {
+  peerGone: end('failed', false),
+  peerAborted: end('failed', false),
+  failed: end('failed', true),
+  cancel: end('aborted', true),
+  machineGone: end('failed', true),
+};
+
+// --- while the machine is in our hands: each failure hands it back ---
+function returning(error: Failure, undo: Undo, outcome: 'aborted' | 'failed' = 'failed'): Out {
+  return go({ at: 'returning', error, outcome }, { do: 'giveBack', undo });
+}
+const back = (undo: Undo, outcome: 'aborted' | 'failed' = 'failed') => ({
+  to: ['returning' as const],
+  step: (_: SourcePhase, { error }: WithError): Out => returning(error, undo, outcome),
+});
+const askedAway: Failure = { code: 'E_PEER_GONE', message: 'the destination had lost this connection' };
+const ours = (undo: Undo) => ({
+  peerGone: back(undo),
+  peerAborted: back(undo),
+  declined: back(undo),
+  failed: back(undo),
+  cancel: back(undo, 'aborted'),
+  asked: {
+    to: ['returning' as const],
+    step: (): Out => {
+      const { phase, effects } = returning(askedAway, undo);
+      return go(phase, { do: 'sendAnswer', holder: 'source' }, ...effects);
+    },
+  },
+  // There is nothing to give back; the journal's record says that nothing is under way any more.
+  machineGone: {
+    to: ['failed' as const],
+    step: (_: SourcePhase, { error }: WithError): Out =>
+      go({ at: 'failed', error }, { do: 'sendAbort', error }, { do: 'journal', state: 'returned' }, { do: 'close' }),
+  },
+});
+
+const diverged: Failure = {
+  code: 'E_DIVERGED',
+  message: 'the destination did not arrive at the same registers, devices and instruction',
+};
+
+function same(a: FinalState, b: FinalState): boolean {
+  return a.icount === b.icount && a.registers === b.registers && a.devices === b.devices;
+}
+
+function compare(final: FinalState, ready: FinalState): Out {
+  return same(final, ready) ? go({ at: 'fencing', lost: null }, { do: 'fence' }) : returning(diverged, 'resume');
+}
+
+/** After the guest was stopped a dead QEMU is the loss of its memory: the destination's copy may be the last one. */
+const lostMemory = {
+  to: ['unresolved' as const],
+  step: (_: SourcePhase, { error }: WithError): Out => go({ at: 'unresolved', error }),
+};
+
+/** The peer is lost while fencing: remembered, because the tracer's answer must be awaited. */
+const loseWhileFencing = {
+  to: ['fencing' as const],
+  step: (_: SourcePhase, { error }: WithError): Out => stay({ at: 'fencing', lost: error }),
+};
+
+const settled = <P extends 'aborted' | 'failed'>(at: P) => ({
+  asked: { to: [at], step: (phase: At<P>): Out => go(phase, { do: 'sendAnswer', holder: 'source' }) },
+  peerGone: ignored(at),
+  peerAborted: ignored(at),
+  declined: ignored(at),
+  ready: ignored(at),
+  cancel: ignored(at),
+  machineGone: ignored(at),
+  failed: ignored(at),
+});
+
+/** The table. docs/protocol.md draws it. */
+export const SOURCE_TABLE: Table<SourcePhase, SourceEvent, SourceEffect> = {
+  connecting: {
+    connected: { to: ['offering'], step: () => go({ at: 'offering' }, { do: 'sendOffer' }) },
+    ...untouched,
+  },
+  offering: {
+    accepted: {
+      to: ['arming'],
+      step: () => go({ at: 'arming' }, { do: 'journal', state: 'recording' }, { do: 'arm' }),
+    },
+    refused: end('failed', false),
+    ...untouched,
+  },
+  arming: {
+    armed: { to: ['shipping'], step: () => go({ at: 'shipping' }, { do: 'ship' }) },
+    ...ours('disarm'),
+  },
+  shipping: {
+    baseSent: { to: ['catching-up'], step: () => go({ at: 'catching-up' }, { do: 'converge' }) },
+    ...ours('disarm'),
+  },
+  'catching-up': {
+    handover: {
+      to: ['draining'],
+      step: () => go({ at: 'draining', ready: null }, { do: 'journal', state: 'draining' }, { do: 'finish' }),
+    },
+    ...ours('disarm'),
+  },
+  draining: {
+    drained: {
+      to: ['awaiting-ready', 'fencing', 'returning'],
+      step: ({ ready }, { final }) => (ready === null ? stay({ at: 'awaiting-ready', final }) : compare(final, ready)),
+    },
+    ready: { to: ['draining'], step: (_, { final }) => stay({ at: 'draining', ready: final }) },
+    ...ours('resume'),
+    machineGone: lostMemory,
+  },
+  'awaiting-ready': {
+    ready: { to: ['fencing', 'returning'], step: ({ final }, event) => compare(final, event.final) },
+    ...ours('resume'),
+    machineGone: lostMemory,
+  },
+  fencing: {
+    fenced: {
+      to: ['relinquishing', 'returning'],
+      step: ({ lost }) =>
+        lost === null
+          ? go(
+              { at: 'relinquishing', linked: true, declined: null, asked: false },
+              { do: 'journal', state: 'relinquished' },
+            )
+          : returning(lost, 'reclaim'),
+    },
+    // The lease had run out before: the guest runs here.
+    failed: back('resume'),
+    peerGone: loseWhileFencing,
+    peerAborted: loseWhileFencing,
+    declined: loseWhileFencing,
+    asked: {
+      to: ['fencing'],
+      step: () => go({ at: 'fencing', lost: askedAway }, { do: 'sendAnswer', holder: 'source' }),
+    },
+    machineGone: lostMemory,
+  },
+  relinquishing: {
+    journaled: {
+      to: ['relinquished', 'reclaiming'],
+      step: ({ linked, declined, asked }) => {
+        if (declined !== null) return go({ at: 'reclaiming', error: declined }, { do: 'journal', state: 'reclaimed' });
+        const answer: SourceEffect[] = asked ? [{ do: 'sendAnswer', holder: 'destination' }] : [];
+        return go({ at: 'relinquished' }, ...answer, linked ? { do: 'sendCommit' } : { do: 'redial' });
+      },
+    },
+    journalRefused: {
+      to: ['returning'],
+      step: ({ asked }, { error }) => {
+        const { phase, effects } = returning(error, 'reclaim');
+        return asked ? go(phase, { do: 'sendAnswer', holder: 'source' }, ...effects) : go(phase, ...effects);
+      },
+    },
+    journalUnknown: { to: ['unresolved'], step: (_, { error }) => go({ at: 'unresolved', error }) },
+    peerGone: { to: ['relinquishing'], step: (phase) => stay({ ...phase, linked: false }) },
+    peerAborted: { to: ['relinquishing'], step: (phase) => stay({ ...phase, linked: false }) },
+    declined: { to: ['relinquishing'], step: (phase, { error }) => stay({ ...phase, declined: error }) },
+    asked: { to: ['relinquishing'], step: (phase) => stay({ ...phase, asked: true }) },
+    machineGone: ignored('relinquishing'),
+    failed: ignored('relinquishing'),
+  },
+  relinquished: {
+    live: {
+      to: ['retired'],
+      step: () =>
+        go(
+          { at: 'retired' },
+          { do: 'journal', state: 'retired' },
+          { do: 'sendRetired' },
+          { do: 'retire' },
+          { do: 'close' },
+        ),
+    },
+    connected: { to: ['relinquished'], step: (phase) => go(phase, { do: 'sendCommit' }) },
+    peerGone: { to: ['relinquished'], step: (phase) => go(phase, { do: 'redial' }) },
+    asked: {
+      to: ['relinquished'],
+      step: (phase) => go(phase, { do: 'sendAnswer', holder: 'destination' }),
+    },
+    declined: {
+      to: ['reclaiming'],
+      step: (_, { error }) => go({ at: 'reclaiming', error }, { do: 'journal', state: 'reclaimed' }),
+    },
+    peerAborted: ignored('relinquished'),
+    machineGone: ignored('relinquished'),
+    failed: ignored('relinquished'),
+  },
+  reclaiming: {
+    journaled: { to: ['returning'], step: ({ error }) => returning(error, 'reclaim') },
+    journalRefused: { to: ['unresolved'], step: (_, { error }) => go({ at: 'unresolved', error }) },
+    journalUnknown: { to: ['unresolved'], step: (_, { error }) => go({ at: 'unresolved', error }) },
+    peerGone: ignored('reclaiming'),
+    declined: ignored('reclaiming'),
+    peerAborted: ignored('reclaiming'),
+    connected: ignored('reclaiming'),
+    machineGone: ignored('reclaiming'),
+    failed: ignored('reclaiming'),
+  },
+  returning: {
+    returned: {
+      to: ['aborted', 'failed'],
+      // The guest first: the peer can wait, and may be gone.
+      step: ({ outcome: at, error }) =>
+        go({ at, error }, { do: 'journal', state: 'returned' }, { do: 'sendAbort', error }, { do: 'close' }),
+    },
+    machineGone: { to: ['unresolved'], step: (_, { error }) => go({ at: 'unresolved', error }) },
+    asked: { to: ['returning'], step: (phase) => go(phase, { do: 'sendAnswer', holder: 'source' }) },
+    // What was under way when the decision fell, and a second cancel.
+    armed: ignored('returning'),
+    baseSent: ignored('returning'),
+    handover: ignored('returning'),
+    drained: ignored('returning'),
+    ready: ignored('returning'),
+    fenced: ignored('returning'),
+    connected: ignored('returning'),
+    peerGone: ignored('returning'),
+    peerAborted: ignored('returning'),
+    declined: ignored('returning'),
+    cancel: ignored('returning'),
+    failed: ignored('returning'),
+  },
+  aborted: settled('aborted'),
+  failed: settled('failed'),
+  retired: {
+    live: { to: ['retired'], step: (phase) => go(phase, { do: 'sendRetired' }) },
+    asked: { to: ['retired'], step: (phase) => go(phase, { do: 'sendAnswer', holder: 'destination' }) },
+    connected: ignored('retired'),
+    peerGone: ignored('retired'),
+    peerAborted: ignored('retired'),
+    machineGone: ignored('retired'),
+    failed: ignored('retired'),
+  },
+  unresolved: {
+    peerGone: ignored('unresolved'),
+    peerAborted: ignored('unresolved'),
+    declined: ignored('unresolved'),
+    ready: ignored('unresolved'),
+    connected: ignored('unresolved'),
+    // No answer: silence is the truth here, and the destination asks again.
+    asked: ignored('unresolved'),
+    machineGone: ignored('unresolved'),
+    failed: ignored('unresolved'),
+  },
+};
+
+/** Follows one event. Pure and total: an event that the phase does not take comes back as `refused`. */
+export function nextSource(phase: SourcePhase, event: SourceEvent): Next<SourcePhase, SourceEffect> {
+  return step(SOURCE_TABLE, phase, event);
+}
