@@ -5,6 +5,7 @@
 #   make build    TypeScript to dist/
 #   make guests   the Linux guest that the tests boot, to out/guests/
 #   make check    types, lint, formatting
+#   make docs     docs/errors.md from the table of codes
 #   make format   mend the formatting that check would refuse
 #   make test     all of the above but check, then every test except test/soak;  TESTS=test/log for some
 #   make soak     the long tests of test/soak
@@ -20,7 +21,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 # The private node, if there is one, is known only after setup: each recipe asks anew.
 in_env := . scripts/env.sh;
 
-.PHONY: all setup native tracer addon build guests check format test soak bench demo clean compile-tests
+.PHONY: all setup native tracer addon build guests check docs format test soak bench demo clean compile-tests
 
 all: native build
 
@@ -46,6 +47,9 @@ guests: setup
 
 check: setup
 	@$(in_env) scripts/check.sh
+
+docs: build
+	@$(in_env) node scripts/errors-doc.mjs
 
 format: setup
 	@$(in_env) prettier --write --log-level warn .; \

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the compiled tests of the folders or files given (by their names under test/) and ends with how many passed and failed.
 # Tests are found by their sources, so that one that was deleted does not run from a stale build. Runs in the environment of
-# scripts/env.sh. The raw TAP is left in out/test.tap.
+# scripts/env.sh. The last line is left in out/test-count.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,8 +14,5 @@ if [ "${#tests[@]}" -eq 0 ]; then
 fi
 
 mkdir -p out
-rm -f out/test.tap
-status=0
-tap run --reporter="${TAP_REPORTER:-terse}" --output-file=out/test.tap "${tests[@]}" || status=$?
-node scripts/tap-count.mjs out/test.tap
-exit "$status"
+rm -f out/test-count
+tap run --reporter=tap "${tests[@]}" | node scripts/tap-report.mjs out/test-count

@@ -19,5 +19,5 @@ apt_install() {
   command -v apt-get >/dev/null || fail "Missing: $*" "Install these (named as Debian does) with your system's package manager."
   say "installing $*"
   "${as_root[@]}" apt-get -qq update
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" </dev/null >&2
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" </dev/null >/dev/null
 }
