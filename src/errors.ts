@@ -78,10 +78,12 @@ export const ERROR_CODES = {
   ),
   E_MACHINE_EXISTS: code('A machine of that name runs already', 'Stop it first, or choose another name.'),
   E_MACHINE_UNKNOWN: code('There is no machine of that name', 'List the machines of this host with `trmig list`.'),
+  E_MACHINE_STOP: code('The machine does not end', 'Look at the process that the message names.'),
   E_MACHINE_DEAD: code('The machine does not run (any more)', 'Start it again; its qemu.log says how it ended.'),
   E_QEMU_NOT_FOUND: code('No QEMU was found', 'Run scripts/setup.sh, or set TRMIG_QEMU to a QEMU 10.0 binary.'),
   E_QEMU_VERSION: code('QEMU has the wrong version', 'Run scripts/setup.sh, or set TRMIG_QEMU to a QEMU 10.0 binary.'),
   E_QEMU_START: code('QEMU did not start', 'Read what QEMU said; the full text is in the qemu.log it names.'),
+  E_TRACER_MISSING: code('The tracer is not built', 'Run `make`, or set TRMIG_TRACER to a trmig-tracer.so.'),
   // machine: the monitor (QMP)
   E_QMP_CONNECT: code('The QMP socket does not answer', 'Look at the machine with `trmig status`.', 1, 'retry'),
   E_QMP_CLOSED: code('QEMU closed the QMP connection', 'Look at the machine with `trmig status`.', 1, 'retry'),
