@@ -14,8 +14,7 @@ namespace trmig {
 class RemoteWork : public Napi::AsyncWorker {
 public:
     explicit RemoteWork(Napi::Env env)
-        : Napi::AsyncWorker(env, "trmig:remote"), promise_(Napi::Promise::Deferred::New(env)) {
-    }
+        : Napi::AsyncWorker(env, "trmig:remote"), promise_(Napi::Promise::Deferred::New(env)) {}
 
     // Main thread: begins the work and returns its promise.
     Napi::Value Start() {

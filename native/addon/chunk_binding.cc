@@ -41,8 +41,7 @@ public:
     RestoreWork(Napi::Env env, pid_t pid, uint64_t address, const ChunkHead &head, std::vector<uint32_t> pages,
                 const Napi::Uint8Array &compressed, uint64_t checksum)
         : RemoteWork(env), pid_(pid), address_(address), head_(head), pages_(std::move(pages)), checksum_(checksum),
-          bytes_(compressed.Data()), compressed_(Napi::Persistent(compressed)) {
-    }
+          bytes_(compressed.Data()), compressed_(Napi::Persistent(compressed)) {}
 
 protected:
     Failure Work() override {

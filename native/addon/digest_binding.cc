@@ -24,8 +24,7 @@ Napi::Value Xxh128(const Napi::CallbackInfo &info) {
 class DigestWork : public RemoteWork {
 public:
     DigestWork(Napi::Env env, pid_t pid, std::vector<RemoteBlock> blocks)
-        : RemoteWork(env), pid_(pid), blocks_(std::move(blocks)) {
-    }
+        : RemoteWork(env), pid_(pid), blocks_(std::move(blocks)) {}
 
 protected:
     Failure Work() override {

@@ -14,8 +14,7 @@ namespace {
 class ReadWork : public RemoteWork {
 public:
     ReadWork(Napi::Env env, pid_t pid, uint64_t address, size_t bytes, size_t page_bytes)
-        : RemoteWork(env), pid_(pid), address_(address), bytes_(bytes), page_bytes_(page_bytes) {
-    }
+        : RemoteWork(env), pid_(pid), address_(address), bytes_(bytes), page_bytes_(page_bytes) {}
 
 protected:
     Failure Work() override {
@@ -49,8 +48,7 @@ public:
     WriteWork(Napi::Env env, pid_t pid, uint64_t address, size_t page_bytes, std::vector<uint32_t> pages,
               const Napi::Uint8Array &data)
         : RemoteWork(env), pid_(pid), address_(address), page_bytes_(page_bytes), pages_(std::move(pages)),
-          bytes_(data.Data()), data_(Napi::Persistent(data)) {
-    }
+          bytes_(data.Data()), data_(Napi::Persistent(data)) {}
 
 protected:
     Failure Work() override {
@@ -73,8 +71,7 @@ private:
 class ClearWork : public RemoteWork {
 public:
     ClearWork(Napi::Env env, pid_t pid, uint64_t address, uint64_t bytes)
-        : RemoteWork(env), pid_(pid), address_(address), bytes_(bytes) {
-    }
+        : RemoteWork(env), pid_(pid), address_(address), bytes_(bytes) {}
 
 protected:
     Failure Work() override {

@@ -28,8 +28,17 @@ static const char *const event_fields[TRMIG_EVENT_COUNT] = {
     [TRMIG_EVENT_CHAR_READ] = "1a",
     [TRMIG_EVENT_BLOCK] = "8",
     [TRMIG_EVENT_NET] = "14a",
-    [10] = "", [11] = "", [12] = "", [13] = "", [14] = "", [15] = "",
-    [16] = "", [17] = "", [18] = "", [19] = "", [20] = "",
+    [10] = "",
+    [11] = "",
+    [12] = "",
+    [13] = "",
+    [14] = "",
+    [15] = "",
+    [16] = "",
+    [17] = "",
+    [18] = "",
+    [19] = "",
+    [20] = "",
     [TRMIG_EVENT_CHAR_WRITE] = "44",
     [TRMIG_EVENT_CHAR_READ_ALL] = "a",
     [TRMIG_EVENT_CHAR_READ_ALL_ERROR] = "4",
@@ -40,7 +49,15 @@ static const char *const event_fields[TRMIG_EVENT_COUNT] = {
     [TRMIG_EVENT_RANDOM] = "4a",
     [TRMIG_EVENT_CLOCK_HOST] = "8",
     [TRMIG_EVENT_CLOCK_VIRTUAL_RT] = "8",
-    [30] = "", [31] = "", [32] = "", [33] = "", [34] = "", [35] = "", [36] = "", [37] = "", [38] = "",
+    [30] = "",
+    [31] = "",
+    [32] = "",
+    [33] = "",
+    [34] = "",
+    [35] = "",
+    [36] = "",
+    [37] = "",
+    [38] = "",
     [TRMIG_EVENT_END] = "",
 };
 
@@ -49,19 +66,16 @@ static const char *const input_fields[] = {"k", "41", "48", "48", "48848"};
 /* number, qcode; then: down */
 static const char *const key_fields[] = {"81", "41"};
 
-void trmig_event_scanner_init(trmig_event_scanner *s)
-{
+void trmig_event_scanner_init(trmig_event_scanner *s) {
     memset(s, 0, sizeof(*s));
 }
 
-static int fail(trmig_event_scanner *s, const char *why)
-{
+static int fail(trmig_event_scanner *s, const char *why) {
     s->error = why;
     return TRMIG_SCAN_ERROR;
 }
 
-static uint8_t field_bytes(char field)
-{
+static uint8_t field_bytes(char field) {
     switch (field) {
     case '1':
         return 1;
@@ -72,8 +86,7 @@ static uint8_t field_bytes(char field)
     }
 }
 
-static void count_event(trmig_event_scanner *s)
-{
+static void count_event(trmig_event_scanner *s) {
     s->events++;
     s->counts[s->kind]++;
     s->bytes += s->partial_bytes;
@@ -95,8 +108,7 @@ static void count_event(trmig_event_scanner *s)
 }
 
 /* Goes to the next field that needs bytes, or completes the event. */
-static int next_field(trmig_event_scanner *s)
-{
+static int next_field(trmig_event_scanner *s) {
     while (s->skip_bytes == 0 && s->operand_bytes == 0) {
         char field = *s->step;
         if (field == '\0') {
@@ -119,8 +131,7 @@ static int next_field(trmig_event_scanner *s)
 }
 
 /* An integer is complete: acts on what it means. Returns NULL, or why no QEMU wrote it. */
-static const char *take_operand(trmig_event_scanner *s)
-{
+static const char *take_operand(trmig_event_scanner *s) {
     if (s->operands++ == 0) {
         s->value = s->operand;
     }
@@ -154,8 +165,7 @@ static const char *take_operand(trmig_event_scanner *s)
     return NULL;
 }
 
-int trmig_event_scan_byte(trmig_event_scanner *s, uint8_t byte)
-{
+int trmig_event_scan_byte(trmig_event_scanner *s, uint8_t byte) {
     if (s->error) {
         return TRMIG_SCAN_ERROR;
     }

@@ -69,7 +69,7 @@ enum {
 typedef struct trmig_event_scanner {
     uint64_t instructions; /* sum of all INSTRUCTION events */
     uint64_t events;
-    uint64_t bytes;        /* bytes of whole events; a partial one is not counted */
+    uint64_t bytes; /* bytes of whole events; a partial one is not counted */
     uint64_t counts[TRMIG_EVENT_COUNT];
     uint64_t block_events; /* block completions logged: requests begun minus these are in flight */
     int64_t clock[2];      /* last CLOCK_HOST and CLOCK_VIRTUAL_RT, ns */

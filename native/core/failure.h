@@ -7,10 +7,12 @@
 namespace trmig {
 
 struct Failure {
-    int error = 0;             // errno; 0 means that nothing failed
-    const char *call = "";     // what failed: a system call's name, or "zstd", "chunk"
-    uint64_t address = 0;      // the other process's address, where there is one
-    explicit operator bool() const { return error != 0; }
+    int error = 0;         // errno; 0 means that nothing failed
+    const char *call = ""; // what failed: a system call's name, or "zstd", "chunk"
+    uint64_t address = 0;  // the other process's address, where there is one
+    explicit operator bool() const {
+        return error != 0;
+    }
 };
 
 } // namespace trmig

@@ -77,8 +77,9 @@ export async function* captureImage(
   const underway: { span: Span; chunk: Promise<ImageChunk | null> }[] = [];
   const readAhead = (): void => {
     while (underway.length < concurrency) {
-      const { value: span, done } = spans.next();
-      if (done) return;
+      const next = spans.next();
+      if (next.done === true) return;
+      const span = next.value;
       const chunk = captureSpan(frozen, span, level);
       chunk.catch(() => {}); // It is reported when its turn comes; until then it is not unhandled.
       underway.push({ span, chunk });
@@ -88,7 +89,9 @@ export async function* captureImage(
   let progress: CaptureProgress = { scannedBytes: 0, totalBytes, rawBytes: 0, compressedBytes: 0, chunks: 0 };
   try {
     throwIfAborted(signal);
-    for (readAhead(); underway.length > 0; readAhead()) {
+    for (;;) {
+      readAhead();
+      if (underway.length === 0) return;
       const { span, chunk: pending } = underway[0]!;
       const chunk = await pending;
       throwIfAborted(signal);

@@ -124,7 +124,10 @@ export class ImageReader {
 
   /** Reads everything, so that every checksum has been verified. */
   async verify(options: { signal?: AbortSignal } = {}): Promise<void> {
-    for await (const chunk of this.chunks(options)) void chunk;
+    for (const entry of this.index) {
+      throwIfAborted(options.signal);
+      await this.chunk(entry);
+    }
   }
 
   async close(): Promise<void> {

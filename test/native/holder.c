@@ -13,16 +13,14 @@
 
 static uint64_t random_state = 88172645463325252u;
 
-static uint64_t next_random(void)
-{
+static uint64_t next_random(void) {
     random_state ^= random_state << 13;
     random_state ^= random_state >> 7;
     random_state ^= random_state << 17;
     return random_state;
 }
 
-static void fill(uint8_t *at, size_t bytes, const char *pattern)
-{
+static void fill(uint8_t *at, size_t bytes, const char *pattern) {
     size_t page = 4096;
     for (size_t offset = 0; offset < bytes; offset += page) {
         if (!strcmp(pattern, "sparse") && offset / page % 8) continue;
@@ -34,8 +32,7 @@ static void fill(uint8_t *at, size_t bytes, const char *pattern)
     }
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     printf("{\"pid\":%d,\"blocks\":[", (int)getpid());
     for (int i = 1; i < argc; i++) {
         char *pattern = strchr(argv[i], ':');

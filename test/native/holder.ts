@@ -15,7 +15,7 @@ export interface Holder {
   end(): Promise<void>;
 }
 
-function projectRoot(): string {
+export function projectRoot(): string {
   for (let at = dirname(fileURLToPath(import.meta.url)); at !== dirname(at); at = dirname(at)) {
     const manifest = join(at, 'package.json');
     if (existsSync(manifest)) return dirname(realpathSync(manifest));
