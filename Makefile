@@ -21,7 +21,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 # The private node, if there is one, is known only after setup: each recipe asks anew.
 in_env := . scripts/env.sh;
 
-.PHONY: all setup native tracer addon build guests check docs format test soak bench demo clean compile-tests
+.PHONY: all setup native tracer addon core-test build guests check docs format test soak bench demo clean compile-tests
 
 all: native build
 
@@ -55,8 +55,15 @@ format: setup
 	@$(in_env) prettier --write --log-level warn .; \
 	  git ls-files -co --exclude-standard -- 'native/*.c' 'native/*.cc' 'native/*.h' 'fixtures/*.c' 'fixtures/*.h' | xargs clang-format -i
 
+# The native core by itself, under sanitizers.
+core-test: setup
+	@if [ -f native/core/Makefile ]; then $(MAKE) -s -C native/core test; fi
+
 test: native build guests compile-tests
-	@$(in_env) scripts/run-tests.sh $(or $(TESTS),test)
+	@$(in_env) status=0; \
+	  $(if $(TESTS),,make core-test || status=1;) \
+	  scripts/run-tests.sh $(or $(TESTS),test) || status=1; \
+	  exit $$status
 
 soak: native build guests compile-tests
 	@$(in_env) scripts/run-tests.sh test/soak
@@ -68,5 +75,5 @@ demo: native build guests
 	@$(in_env) scripts/demo.sh
 
 clean:
-	@rm -rf dist build out .tap native/addon/build
+	@rm -rf dist build out .tap native/addon/build native/core/build
 	@if [ -f native/tracer/Makefile ]; then $(MAKE) -s -C native/tracer clean; fi
