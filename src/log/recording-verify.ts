@@ -3,11 +3,12 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TrmigError, asTrmigError, type ErrorCode } from '../errors.js';
+import { damaged } from './envelope.js';
 import { digestFile } from './file-digest.js';
 import { fileError, isMissing } from './files.js';
 import { LogFileReader } from './log-file.js';
 import type { RecordingManifest, RecordingPart } from './manifest.js';
-import { listLogFiles, manifestName, partialSuffix, type LogFile } from './recording-layout.js';
+import { listLogFiles, logFileName, manifestName, partialSuffix, type LogFile } from './recording-layout.js';
 import { RecordingReader } from './recording-reader.js';
 import { discontinuity, type SegmentHeader } from './segment.js';
 
@@ -33,12 +34,6 @@ export interface VerifyOptions {
   readonly onProgress?: ((readBytes: number, totalBytes: number) => void) | undefined;
 }
 
-interface Sighting {
-  readonly header: SegmentHeader;
-  readonly file: string;
-  readonly offset: number;
-}
-
 /**
  * Checks every byte of the recording in `dir`.
  * @throws TrmigError E_RECORDING_MISSING, E_ABORTED, E_FILE_ACCESS; damage is not thrown but listed.
@@ -54,7 +49,9 @@ class Verification {
   segments = 0;
   bytes = 0;
   #totalBytes = 0;
-  #last: Sighting | null = null;
+  #last: SegmentHeader | null = null;
+  /** After a fault the next segment is taken as it is: what is missing has been named already. */
+  #astray = false;
 
   constructor(
     readonly dir: string,
@@ -66,12 +63,11 @@ class Verification {
     const logs = await listLogFiles(this.dir);
     this.#totalBytes = await this.#sizes(manifest ?? null, logs);
     for (const part of manifest?.parts ?? []) await this.#listing(() => this.#part(part));
-    let last: LogFile | null = null;
     for (const log of logs) {
-      await this.#listing(() => this.#log(log));
-      last = log;
+      const whole = await this.#listing(() => this.#log(log));
+      this.#astray ||= whole !== true;
     }
-    if (manifest?.status === 'complete') this.#ending(manifest, last);
+    if (manifest?.status === 'complete') this.#ending(manifest, logs.at(-1));
   }
 
   async #part(part: RecordingPart): Promise<void> {
@@ -86,7 +82,8 @@ class Verification {
     }
   }
 
-  async #log(log: LogFile): Promise<void> {
+  async #log(log: LogFile): Promise<true> {
+    this.#expectFile(log.firstSeq);
     const file = await openListed(join(this.dir, log.name));
     const { path } = file;
     try {
@@ -95,11 +92,11 @@ class Verification {
         if (this.options.signal?.aborted) throw new TrmigError('E_ABORTED', `verifying ${this.dir} was cancelled`);
         const stored = await file.head(offset);
         if (!('header' in stored)) {
-          if (!path.endsWith(partialSuffix) && (stored.torn || offset === 0)) this.#add(path, offset, 'it ends inside a record');
-          return;
+          if (path.endsWith(partialSuffix) || (offset > 0 && !stored.torn)) return true;
+          throw damaged({ file: path, offset }, 'it ends inside a record');
         }
         const { payload: _payload, ...header } = await file.body(stored);
-        this.#sighted({ header, file: path, offset }, log);
+        this.#sighted(header, path, offset, log);
         offset += stored.storedBytes;
         this.segments += 1;
         this.#advance(stored.storedBytes);
@@ -109,28 +106,42 @@ class Verification {
     }
   }
 
-  #sighted(next: Sighting, log: LogFile): void {
-    const last = this.#last;
+  /** A log file that begins with segment `seq` is next: is one missing before it? */
+  #expectFile(seq: number): void {
+    const expected = (this.#last?.seq ?? -1) + 1;
+    if (this.#astray || seq === expected) return;
+    const why = `it is missing or too short: the next log file begins with segment ${seq}`;
+    this.#add(join(this.dir, logFileName(expected)), 0, why);
+    this.#astray = true;
+  }
+
+  #sighted(next: SegmentHeader, file: string, offset: number, log: LogFile): void {
     const wrong =
-      next.offset === 0 && next.header.seq !== log.firstSeq
-        ? `it begins with segment ${next.header.seq}, not ${log.firstSeq} as its name says`
-        : last !== null
-          ? discontinuity(last.header, next.header)
-          : next.header.seq === 0
-            ? null
-            : `the log begins with segment ${next.header.seq}`;
-    if (wrong !== null) this.#add(next.file, next.offset, wrong);
+      offset === 0 && next.seq !== log.firstSeq
+        ? `it begins with segment ${next.seq}, not ${log.firstSeq} as its name says`
+        : this.#astray || this.#last === null
+          ? null
+          : discontinuity(this.#last, next);
+    if (wrong !== null) throw damaged({ file, offset }, wrong);
+    this.#astray = false;
     this.#last = next;
   }
 
-  #ending(manifest: RecordingManifest & { readonly status: 'complete' }, last: LogFile | null): void {
+  #ending(manifest: RecordingManifest & { readonly status: 'complete' }, lastFile: LogFile | undefined): void {
     const file = join(this.dir, manifestName);
-    if (last?.partial === true) this.#add(join(this.dir, last.name), 0, 'it was never sealed');
-    const segments = (this.#last?.header.seq ?? -1) + 1;
-    if (segments !== manifest.segments) {
-      this.#add(file, 0, `the manifest counts ${manifest.segments} segments, the log ends after ${segments}`);
-    } else if (this.#last !== null && this.#last.header.to !== manifest.endIcount) {
-      const end = `instruction ${this.#last.header.to}`;
+    if (lastFile?.partial === true) this.#add(join(this.dir, lastFile.name), 0, 'it was never sealed');
+    const segments = (this.#last?.seq ?? -1) + 1;
+    if (this.#astray) return;
+    if (segments < manifest.segments) {
+      this.#add(
+        join(this.dir, logFileName(segments)),
+        0,
+        `it is missing: there should be ${manifest.segments} segments`,
+      );
+    } else if (segments > manifest.segments) {
+      this.#add(file, 0, `the manifest counts ${manifest.segments} segments, the log holds ${segments}`);
+    } else if (this.#last !== null && this.#last.to !== manifest.endIcount) {
+      const end = `instruction ${this.#last.to}`;
       this.#add(file, 0, `the manifest ends at instruction ${manifest.endIcount}, the log at ${end}`);
     }
   }
