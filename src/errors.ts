@@ -201,6 +201,13 @@ export const ERROR_CODES = {
     'An earlier migration of this machine is not settled',
     'Run `trmig resolve` for this machine first.',
   ),
+  E_LOG_LOST: code('The log was lost', 'Migrate again; the guest runs where it ran.', 1, 'retry'),
+  E_LOG_SPOOL: code('The log outgrew what the destination keeps', 'Use a faster link, or move the guest while it does less.'),
+  E_LEASE: code('The guest was stopped for too long and goes on', 'Migrate again.', 1, 'retry'),
+  E_BUSY: code('The machine is in the middle of something', 'Look at it with `trmig status`.', 1, 'retry'),
+  E_NO_ROOM: code('This host has too little memory for the guest', 'Free some memory, or choose another host.'),
+  E_NOT_CONVERGED: code('The destination did not catch up in time', 'Allow more --timeout or --max-downtime, or --on-timeout switch.'),
+  E_MACHINE_GONE: code('The QEMU of the machine is gone', 'Its qemu.log says how it ended.'),
 } as const satisfies Record<string, CodeInfo>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -119,3 +119,20 @@ if (chunkCompressedBytesMax < chunkPagesMax * imagePageBytes) throw new Error('l
 // --- migrate ---
 /** An ownership journal: some 300 bytes a record, five records a migration; ten thousand migrations. */
 export const journalBytesMax = 16 * MIB;
+
+// --- migrate ---
+/** How long the guest runs under icount to show its speed. Shorter than 200 ms measures retranslation. */
+export const probeMs = 200;
+/** Segments while a machine moves: small, so that the tail is; QEMU's slices (about 4 ms) are the floor. */
+export const segmentMsShipping = 10;
+export const segmentBytesShipping = 256 * KIB;
+/** A stop's lease: longer than any handover, shorter than a person's patience. Renewed every third of it. */
+export const stopLeaseMs = 5_000;
+/** Between two looks at convergence: a fraction of the downtime that people ask for. */
+export const convergeTickMs = 10;
+/** Between two progress frames of a destination. */
+export const progressMs = 10;
+/** How long the source keeps its stopped memory for the destination's digest. */
+export const verifyMsMax = 120_000;
+/** Encoded log that a destination keeps while the base image comes in: an hour of a busy guest's. */
+export const logSpoolBytesMax = 128 * MIB;

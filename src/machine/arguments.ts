@@ -28,14 +28,19 @@ export function qemuArguments(spec: MachineSpec, options: ArgumentOptions): stri
     ...['-cpu', spec.cpu, '-smp', String(spec.smp), '-m', `${spec.memoryBytes}B`],
     ...['-rtc', `base=utc,clock=${spec.rtc}`],
     // The stream that the tracer saves has no configuration section, so the stock one must not expect it either.
-    ...['-global', 'migration.send-configuration=off'],
+    ...['-global', 'migration.send-configuration=off', '-global', 'migration.store-global-state=off'],
     ...kernel(spec),
     ...consoleArguments(spec, paths),
     ...spec.disks.flatMap(disk),
     ...spec.nics.flatMap(nic),
     ...spec.devices.flatMap(device),
     ...['-qmp', `unix:${escape(paths.qmpSocket)},server=on,wait=off`],
-    ...(tracer === null ? [] : ['-plugin', `${escape(tracer)},socket=${escape(paths.tracerSocket)}`]),
+    ...(tracer === null
+      ? []
+      : [
+          '-plugin',
+          `${escape(tracer)},socket=${escape(paths.tracerSocket)}${spec.console === 'none' ? '' : ',chardev=console'}`,
+        ]),
     ...['-pidfile', paths.pid],
     ...(paused ? ['-S'] : []),
   ];

@@ -124,9 +124,14 @@ export class TracerClient {
     await this.call('resume', undefined, replies.emptySchema, options);
   }
 
-  /** After `finish`: this QEMU never runs the guest again. There is no way back. */
+  /** After `finish`: this QEMU does not run the guest by itself any more. */
   async relinquish(options?: RequestOptions): Promise<void> {
     await this.call('relinquish', undefined, replies.emptySchema, options);
+  }
+
+  /** Undoes `relinquish`, for a destination that has declined: the guest goes on here, dormant. */
+  async reclaim(options?: RequestOptions): Promise<void> {
+    await this.call('reclaim', undefined, replies.emptySchema, options);
   }
 
   /** Stops a dormant or armed guest under a lease. Returns how long stopping took, in ns. */

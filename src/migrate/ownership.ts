@@ -47,6 +47,19 @@ export function answerFrom(
   return last.state === 'returned' ? 'source' : 'unknown';
 }
 
+/** What a host that is not conducting this migration replies to a commit for it; null: it knows nothing and says nothing. */
+export function replyToCommit(records: readonly OwnershipRecord[], migrationId: string): 'live' | 'declined' | null {
+  const last = records.findLast((record) => record.migrationId === migrationId);
+  if (last === undefined || last.role !== 'destination') return null;
+  if (last.state === 'live') return 'live';
+  return last.state === 'declined' || last.state === 'discarded' ? 'declined' : null;
+}
+
+/** Whether a phase can only be left by the other side's coming back, or by a person. */
+export function isStuck(phase: SourcePhase | DestinationPhase): boolean {
+  return phase.at === 'unresolved' || phase.at === 'asking' || phase.at === 'relinquished';
+}
+
 export type Recovery =
   | { readonly role: 'source'; readonly record: OwnershipRecord; readonly next: Outcome<SourcePhase, SourceEffect> }
   | {
@@ -59,7 +72,7 @@ const restarted: Failure = { code: 'E_PEER_GONE', message: 'trmig on this host w
 const machineGone: Failure = { code: 'E_MACHINE_GONE', message: 'its QEMU is gone' };
 const impossible: Failure = {
   code: 'E_INTERNAL',
-  message: 'the guest runs here although this host has relinquished it',
+  message: 'the guest runs here although the journal does not say so',
 };
 
 /** How a restarted host goes on with what its journal shows unfinished; null when everything is settled. */
@@ -95,6 +108,7 @@ function recoverDestination(state: string, machine: MachineSeen): Outcome<Destin
     if (machine === 'final') return { phase: { at: 'owner' }, effects: [{ do: 'goLive' }] };
     return { phase: { at: 'unresolved', error: machineGone }, effects: [] };
   }
+  if (machine === 'running') return { phase: { at: 'unresolved', error: impossible }, effects: [] };
   if (machine === 'replaying') {
     // It never said ready, so the source cannot have relinquished.
     const effects: DestinationEffect[] = [{ do: 'discard' }, { do: 'journal', state: 'discarded' }];

@@ -204,6 +204,9 @@ const loseWhileFencing = {
 
 const settled = <P extends 'aborted' | 'failed'>(at: P) => ({
   asked: { to: [at], step: (phase: At<P>): Out => go(phase, { do: 'sendAnswer', holder: 'source' }) },
+  connected: ignored(at),
+  accepted: ignored(at),
+  refused: ignored(at),
   peerGone: ignored(at),
   peerAborted: ignored(at),
   declined: ignored(at),

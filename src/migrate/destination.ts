@@ -1,0 +1,429 @@
+// The destination of a migration: receives a machine, replays its log, takes it over. The phases and what each event leads
+// to stand in destination-states.ts; here is what the effects do.
+// Invariants: QEMU is started and complete before the source touches its guest; the machine goes live only after this
+// host's journal says owner; whatever fails before that leaves nothing behind.
+
+import { TrmigError, asTrmigError } from '../errors.js';
+import { checkSameBlocks, clearTarget, restoreChunk, type ImageProcess } from '../checkpoint/index.js';
+import { captureConcurrency, progressMs, qemuStopMsMax } from '../limits.js';
+import { Machine, checkSpec, type FrozenImage, type Home, type MachineSpec } from '../machine/index.js';
+import { digestBlocks } from '../native/index.js';
+import type { CheckpointFrame, ImageChunkFrame, OfferFrame, SessionFrame } from '../wire/frames.js';
+import type { Link } from '../wire/link.js';
+import {
+  nextDestination,
+  type DestinationEffect,
+  type DestinationEvent,
+  type DestinationPhase,
+} from './destination-states.js';
+import { OwnershipJournal, type DestinationRecordState } from './journal.js';
+import { LogFeed } from './log-feed.js';
+import { isSettled, nextEpoch } from './ownership.js';
+import { Session, failureOf } from './session.js';
+import type { FinalState } from './source-states.js';
+
+export interface DestinationOptions {
+  readonly home: Home;
+  readonly signal?: AbortSignal;
+  readonly onPhase?: (phase: DestinationPhase, machine: string) => void;
+}
+
+/** How it ended for this host. */
+export interface DestinationResult {
+  readonly machine: string;
+  readonly migrationId: string;
+  readonly phase: DestinationPhase;
+  readonly error: TrmigError | null;
+}
+
+const isLast = (phase: DestinationPhase): boolean =>
+  ['live', 'declined', 'discarded', 'unresolved'].includes(phase.at);
+
+const streamName = 'log';
+const nsPerMs = 1e6;
+const nowNs = (): number => Math.round(performance.now() * nsPerMs);
+
+/** Takes one offered machine over `link`. Never rejects: the result says how it ended. */
+export async function receiveMachine(
+  link: Link,
+  offer: OfferFrame,
+  options: DestinationOptions,
+): Promise<DestinationResult> {
+  const run = new DestinationRun(link, offer, options);
+  return run.conduct();
+}
+
+class DestinationRun {
+  readonly #session: Session<DestinationPhase, DestinationEvent, DestinationEffect>;
+  readonly #feed = new LogFeed();
+  /** Ends what runs beside the effects when the session is over. */
+  readonly #over = new AbortController();
+  #spec: MachineSpec | null = null;
+  #machine: Machine | null = null;
+  #target: ImageProcess | null = null;
+  #journal: OwnershipJournal | null = null;
+  #epoch = 0;
+  #checkpoint: CheckpointFrame | null = null;
+  #underway: Promise<void>[] = [];
+  #cleared: Promise<unknown> | null = null;
+  #restoredBytes = 0;
+  #chunks = 0;
+  #final: (FinalState & { virtualNs: number; tailNs: number; digestNs: number }) | null = null;
+  #live = { virtualNs: 0, journalNs: 0, flipNs: 0, startNs: 0, totalNs: 0 };
+  #committedNs = 0;
+  #frozen: FrozenImage | null = null;
+  #verifying: Promise<void> | null = null;
+
+  constructor(
+    readonly link: Link,
+    readonly offer: OfferFrame,
+    readonly options: DestinationOptions,
+  ) {
+    this.#session = new Session<DestinationPhase, DestinationEvent, DestinationEffect>({
+      initial: { at: 'offered' },
+      next: nextDestination,
+      perform: (effect) => this.#perform(effect),
+      failed: (error) => ({ type: 'failed', error }),
+      isLast,
+      onPhase: (phase) => options.onPhase?.(phase, offer.machine),
+    });
+  }
+
+  async conduct(): Promise<DestinationResult> {
+    const onAbort = (): void => {
+      this.#session.dispatch({ type: 'cancel', error: { code: 'E_ABORTED', message: 'the receiver was stopped' } });
+    };
+    this.options.signal?.addEventListener('abort', onAbort, { once: true });
+    void this.#read();
+    this.#session.begin([{ do: 'admit' }]);
+    const phase = await this.#session.ended;
+    await this.#verifying?.catch(() => undefined);
+    // The source closes last: it still wants to say retired, and to have our digest.
+    if (phase.at === 'live') await Promise.race([this.link.closed, new Promise((done) => setTimeout(done, 5_000).unref())]);
+    this.options.signal?.removeEventListener('abort', onAbort);
+    this.#over.abort();
+    this.#feed.end();
+    await this.link.close().catch(() => undefined);
+    await this.#journal?.close();
+    this.#machine?.close();
+    return { machine: this.offer.machine, migrationId: this.offer.migrationId, phase, error: this.#session.error };
+  }
+
+  /** The peer's frames as events, until the link ends. */
+  async #read(): Promise<void> {
+    try {
+      for await (const frame of this.link.frames()) await this.#onFrame(frame);
+      this.#peerGone(new TrmigError('E_PEER_GONE', 'the source closed the connection'));
+    } catch (error) {
+      this.#peerGone(asTrmigError(error));
+    }
+  }
+
+  #peerGone(error: TrmigError): void {
+    const before = this.#session.phase.at;
+    if (this.#session.dispatch({ type: 'peerGone', error: failureOf(error) }) === null && before !== this.#session.phase.at) {
+      this.#session.error ??= error;
+    }
+  }
+
+  async #onFrame(frame: SessionFrame): Promise<void> {
+    try {
+      switch (frame.kind) {
+        case 'checkpoint':
+          this.#checkpoint = frame;
+          return;
+        case 'imageChunk':
+          return await this.#takeChunk(frame);
+        case 'imageEnd':
+          return await this.#endImage(frame.chunks);
+        case 'segment':
+          return this.#feed.take(frame);
+        case 'commit':
+          this.#committedNs = nowNs();
+          this.#epoch = frame.epoch;
+          this.#session.dispatch({ type: 'commit' });
+          return;
+        case 'answer':
+          this.#session.dispatch({ type: 'answer', holder: frame.holder });
+          return;
+        case 'retired':
+          this.#session.dispatch({ type: 'retired' });
+          return;
+        case 'abort':
+          this.#session.dispatch({ type: 'peerAborted', error: { code: frame.code, message: frame.message } });
+          return;
+        default:
+          throw new TrmigError('E_WIRE_GARBAGE', `a destination has no use for a frame '${frame.kind}'`);
+      }
+    } catch (error) {
+      this.#session.fail(error);
+    }
+  }
+
+  async #perform(effect: DestinationEffect): Promise<void> {
+    switch (effect.do) {
+      case 'admit':
+        return this.#admit();
+      case 'launch':
+        return this.#launch();
+      case 'sendAccept':
+        return this.link.send({ kind: 'accept', migrationId: this.offer.migrationId });
+      case 'sendRefuse':
+        return this.#tell({ kind: 'refuse', ...this.#refusal(effect.error) });
+      case 'restore':
+        return this.#beginRestore();
+      case 'play':
+        return this.#play();
+      case 'journal':
+        return this.#writeJournal(effect.state);
+      case 'sendReady':
+        return this.#sendReady();
+      case 'ask':
+        return this.#ask();
+      case 'goLive':
+        return this.#goLive();
+      case 'sendLive':
+        return this.#sendLive();
+      case 'sendAbort':
+        return this.#tell({ kind: 'abort', ...effect.error });
+      case 'sendDeclined':
+        return this.#tell({ kind: 'declined', migrationId: this.offer.migrationId, reason: effect.error.message });
+      case 'discard':
+        return this.#discard();
+      case 'close':
+        return;
+    }
+  }
+
+  /** Best effort: the link may be gone. */
+  async #tell(frame: SessionFrame): Promise<void> {
+    await this.link.send(frame).catch(() => undefined);
+  }
+
+  #refusal(error: { code: string; message: string }): { code: string; message: string; hint: string } {
+    const whole = this.#session.error;
+    return { ...error, hint: whole?.code === error.code ? whole.hint : '' };
+  }
+
+  async #admit(): Promise<void> {
+    try {
+      this.#spec = checkSpec(JSON.parse(this.offer.spec), { base: '/', source: "the source's spec" });
+      if (this.#spec.name !== this.offer.machine) {
+        throw new TrmigError('E_SPEC', `the spec is of '${this.#spec.name}', the offer of '${this.offer.machine}'`);
+      }
+      await checkMemory(this.#spec.memoryBytes);
+      const paths = this.options.home.machine(this.#spec.name);
+      await this.options.home.make(this.options.home.machines);
+      await this.options.home.make(paths.folder);
+      this.#journal = await OwnershipJournal.open(paths.ownership);
+      if (!isSettled(this.#journal.records)) {
+        throw new TrmigError('E_UNSETTLED', `an earlier migration of '${this.#spec.name}' is unfinished on this host`, {
+          hint: `Run: trmig status ${this.#spec.name}`,
+        });
+      }
+      this.#epoch = nextEpoch(this.#journal.records);
+      this.#session.dispatch({ type: 'admitted' });
+    } catch (error) {
+      this.#session.error ??= asTrmigError(error);
+      this.#session.dispatch({ type: 'refused', error: failureOf(error) });
+    }
+  }
+
+  async #launch(): Promise<void> {
+    const { home, signal } = this.options;
+    this.#machine = await Machine.start(this.#spec!, { home, paused: true, ...(signal && { signal }) });
+    const hello = await this.#machine.tracer.hello();
+    if (hello.qemu !== this.offer.qemu || hello.target !== this.offer.target) {
+      throw new TrmigError('E_QEMU_VERSION', `the source runs QEMU ${this.offer.qemu}, this host ${hello.qemu}`, {
+        hint: 'Install the same QEMU on both hosts.',
+        facts: { source: this.offer.qemu, destination: hello.qemu },
+      });
+    }
+    this.#target = { pid: hello.pid, blocks: hello.blocks };
+    checkSameBlocks(this.offer.blocks, hello.blocks);
+    this.#machine.tracer.onClose((reason) => {
+      if (!this.#over.signal.aborted) this.#machineGone(reason);
+    });
+    this.#session.dispatch({ type: 'launched' });
+  }
+
+  #machineGone(reason: TrmigError): void {
+    this.#session.error ??= new TrmigError('E_MACHINE_GONE', `the destination's QEMU is gone: ${reason.message}`);
+    this.#session.dispatch({ type: 'machineGone', error: failureOf(this.#session.error) });
+  }
+
+  #beginRestore(): Promise<void> {
+    this.#cleared = clearTarget(this.#target!, { signal: this.#over.signal });
+    this.#cleared.catch((error: unknown) => this.#session.fail(error));
+    return Promise.resolve();
+  }
+
+  /** Awaited by the reader of frames: that is the base's backpressure. */
+  async #takeChunk(frame: ImageChunkFrame): Promise<void> {
+    await this.#cleared;
+    if (this.#underway.length >= captureConcurrency) await this.#underway.shift();
+    const { kind: _kind, ...chunk } = frame;
+    const written = restoreChunk(this.#target!, chunk);
+    written.catch(() => undefined); // Reported when its turn comes.
+    this.#underway.push(written);
+    this.#chunks++;
+    this.#restoredBytes += chunk.rawBytes;
+  }
+
+  async #endImage(chunks: number): Promise<void> {
+    await this.#cleared;
+    while (this.#underway.length > 0) await this.#underway.shift();
+    if (chunks !== this.#chunks || this.#checkpoint === null) {
+      throw new TrmigError('E_WIRE_GARBAGE', `the base image ended after ${this.#chunks} of ${chunks} chunks`);
+    }
+    const { shift, deviceState } = this.#checkpoint;
+    await this.#machine!.tracer.restore({ shift, deviceState });
+    this.#session.dispatch({ type: 'restored' });
+  }
+
+  async #play(): Promise<void> {
+    const { tracer } = this.#machine!;
+    const stream = await tracer.openStream(streamName);
+    void this.#watch();
+    await tracer.play({ stream: streamName });
+    this.#feed.begin(stream, (error) => this.#session.fail(error));
+  }
+
+  /** The tracer's events of the replay: progress for the source, and the end. */
+  async #watch(): Promise<void> {
+    let toldMs = 0;
+    let last = { icount: 0, atMs: performance.now() };
+    try {
+      for await (const event of this.#machine!.tracer.events.stream({ signal: this.#over.signal })) {
+        if (event.event === 'diverged') {
+          const { seq, icount, expected, actual } = event.data;
+          throw new TrmigError('E_DIVERGED', `the replay differs from the recording at instruction ${icount}`, {
+            facts: { seq, icount, expected, actual },
+          });
+        }
+        if (event.event === 'reached') return await this.#onReached(event.data);
+        const nowMs = performance.now();
+        if (event.event !== 'played' || nowMs - toldMs < progressMs) continue;
+        const replaySpeed = ((event.data.icount - last.icount) / Math.max(1, nowMs - last.atMs)) * 1000;
+        last = { icount: event.data.icount, atMs: nowMs };
+        toldMs = nowMs;
+        await this.#tell({
+          kind: 'progress',
+          phase: 'replaying',
+          ...event.data,
+          receivedBytes: 0,
+          restoredBytes: this.#restoredBytes,
+          replaySpeed: Math.round(replaySpeed),
+        });
+      }
+    } catch (error) {
+      if (!this.#over.signal.aborted) this.#session.fail(error);
+    }
+  }
+
+  async #onReached(at: { icount: number; virtualNs: number; final: boolean }): Promise<void> {
+    if (!at.final) {
+      throw new TrmigError('E_LOG_LOST', `the log ended at instruction ${at.icount} without its final segment`);
+    }
+    const reachedMs = performance.now();
+    const { icount, registers, devices } = await this.#machine!.tracer.digest({ ram: false });
+    this.#final = {
+      icount,
+      registers,
+      devices,
+      virtualNs: at.virtualNs,
+      tailNs: Math.round((reachedMs - (this.#feed.finalAtMs ?? reachedMs)) * nsPerMs),
+      digestNs: Math.round((performance.now() - reachedMs) * nsPerMs),
+    };
+    this.#session.dispatch({ type: 'reached', final: { icount, registers, devices } });
+  }
+
+  #sendReady(): Promise<void> {
+    return this.link.send({ kind: 'ready', ...this.#final! });
+  }
+
+  async #writeJournal(state: DestinationRecordState): Promise<void> {
+    const begunNs = nowNs();
+    try {
+      await this.#journal!.append({
+        role: 'destination',
+        state,
+        migrationId: this.offer.migrationId,
+        epoch: this.#epoch,
+        peer: this.link.name,
+        time: new Date().toISOString(),
+      });
+    } catch (thrown) {
+      const error = asTrmigError(thrown);
+      if (state !== 'owner' && state !== 'declined') throw error;
+      this.#session.error ??= error;
+      const type = error.code === 'E_JOURNAL_WRITE' ? 'journalRefused' : 'journalUnknown';
+      this.#session.dispatch({ type, error: failureOf(error) });
+      return;
+    }
+    if (state === 'owner') this.#live.journalNs = nowNs() - begunNs;
+    if (state === 'owner' || state === 'declined') this.#session.dispatch({ type: 'journaled' });
+  }
+
+  /** The link is gone and so is the way to ask: a person or a restarted source decides. */
+  async #ask(): Promise<void> {
+    await new Promise((done) => setTimeout(done, 1_000));
+    await this.link.send({ kind: 'query', migrationId: this.offer.migrationId }).catch((error: unknown) => {
+      this.#session.error ??= asTrmigError(error);
+    });
+  }
+
+  async #goLive(): Promise<void> {
+    const { tracer } = this.#machine!;
+    const begunNs = nowNs();
+    if (this.offer.verify) this.#frozen = await tracer.freeze();
+    const { virtualNs, pauses } = await tracer.live();
+    const endedNs = nowNs();
+    this.#live = {
+      virtualNs,
+      journalNs: this.#live.journalNs,
+      flipNs: pauses.flipNs,
+      startNs: endedNs - begunNs - pauses.flipNs,
+      totalNs: endedNs - this.#committedNs,
+    };
+    this.#session.dispatch({ type: 'running' });
+  }
+
+  async #sendLive(): Promise<void> {
+    await this.#tell({ kind: 'live', ...this.#live });
+    if (this.#frozen !== null) {
+      const frozen = this.#frozen;
+      this.#frozen = null;
+      this.#verifying = this.#verify(frozen);
+    }
+  }
+
+  /** The guest runs already: its memory at the handover's instruction is read from the frozen image. */
+  async #verify(frozen: FrozenImage): Promise<void> {
+    try {
+      const ram = await digestBlocks(frozen.pid, frozen.blocks);
+      await this.link.send({ kind: 'verify', ram });
+    } finally {
+      await this.#machine!.tracer.thaw(frozen.pid).catch(() => undefined);
+    }
+  }
+
+  async #discard(): Promise<void> {
+    this.#over.abort();
+    this.#feed.end();
+    await this.#cleared?.catch(() => undefined);
+    await Promise.allSettled(this.#underway);
+    await this.#machine?.stop({ graceful: false, timeoutMs: qemuStopMsMax });
+  }
+}
+
+/** @throws TrmigError E_NO_ROOM when this host has less memory to give than the guest has. */
+async function checkMemory(bytes: number): Promise<void> {
+  const { readFile } = await import('node:fs/promises');
+  const available = /^MemAvailable:\s+(\d+) kB$/m.exec(await readFile('/proc/meminfo', 'utf8'));
+  const availableBytes = available === null ? Infinity : Number(available[1]) * 1024;
+  if (bytes <= availableBytes) return;
+  throw new TrmigError('E_NO_ROOM', `the guest has ${bytes} bytes of memory, this host ${availableBytes} to give`, {
+    facts: { bytes, availableBytes },
+  });
+}

@@ -1,0 +1,82 @@
+// The destination's end of the log: segment frames in, tracer frames out.
+// Invariants: segments are decoded in the order of their arrival, since the decoder's context follows the encoder's; what
+// comes before the replay begins is kept encoded and bounded; the tracer's stream is written with its backpressure.
+
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { TrmigError } from '../errors.js';
+import { logSpoolBytesMax } from '../limits.js';
+import { WireDecoder, encodeTracerFrame } from '../log/index.js';
+import { icount } from '../units.js';
+import type { SegmentFrame } from '../wire/frames.js';
+
+export class LogFeed {
+  readonly #decoder = new WireDecoder();
+  readonly #waiting: SegmentFrame[] = [];
+  #waitingBytes = 0;
+  #stream: Socket | null = null;
+  #writing = false;
+  #failed: ((error: unknown) => void) | null = null;
+  /** performance.now() when the final segment came in; null before. */
+  finalAtMs: number | null = null;
+
+  /**
+   * Takes a segment from the link.
+   * @throws TrmigError E_LOG_SPOOL when more waits for the base image than this host keeps.
+   */
+  take(frame: SegmentFrame): void {
+    if (frame.final) this.finalAtMs = performance.now();
+    this.#waiting.push(frame);
+    this.#waitingBytes += frame.bytes.length;
+    if (this.#waitingBytes > logSpoolBytesMax) {
+      throw new TrmigError('E_LOG_SPOOL', `the log outgrew ${logSpoolBytesMax} bytes before the base image was in place`, {
+        facts: { bytesMax: logSpoolBytesMax },
+      });
+    }
+    void this.#write();
+  }
+
+  /** The replay begins: segments flow into `stream` from here on. `failed` learns of what goes wrong. */
+  begin(stream: Socket, failed: (error: unknown) => void): void {
+    this.#stream = stream;
+    this.#failed = failed;
+    void this.#write();
+  }
+
+  end(): void {
+    this.#stream?.destroy();
+    this.#stream = null;
+    this.#waiting.length = 0;
+  }
+
+  async #write(): Promise<void> {
+    if (this.#writing || this.#stream === null) return;
+    this.#writing = true;
+    try {
+      for (let frame = this.#waiting.shift(); frame !== undefined && this.#stream; frame = this.#waiting.shift()) {
+        this.#waitingBytes -= frame.bytes.length;
+        const { kind: _kind, bytes, rawBytes, from, to, ...header } = frame;
+        const segment = this.#decoder.decode(
+          { ...header, from: icount(from), to: icount(to), payloadBytes: rawBytes },
+          bytes,
+        );
+        if (!this.#stream.write(encodeTracerFrame(segment))) await drained(this.#stream);
+      }
+    } catch (error) {
+      this.#failed?.(error);
+    } finally {
+      this.#writing = false;
+    }
+  }
+}
+
+/** Resolves when the stream takes more, or has ended. */
+async function drained(stream: Socket): Promise<void> {
+  if (stream.destroyed) return;
+  const controller = new AbortController();
+  await Promise.race([
+    once(stream, 'drain', { signal: controller.signal }).catch(() => undefined),
+    once(stream, 'close', { signal: controller.signal }).catch(() => undefined),
+  ]);
+  controller.abort();
+}

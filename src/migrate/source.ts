@@ -1,0 +1,421 @@
+// The source of a migration: gives a running machine away by its log. The phases and what each event leads to stand in
+// source-states.ts; here is what the effects do.
+// Invariants: the guest runs here until its log's last segment is out; whatever fails before this host's journal says
+// relinquished gives it back; every stop is under a lease, so that it is given back even if this process dies.
+
+import { hostname } from 'node:os';
+import { ERROR_CODES, TrmigError, asTrmigError, type ErrorCode } from '../errors.js';
+import { captureImage } from '../checkpoint/index.js';
+import { convergeTickMs, probeMs, segmentBytesShipping, segmentMsShipping, stopLeaseMs, verifyMsMax } from '../limits.js';
+import { WireEncoder, encodedHeader, type Segment } from '../log/index.js';
+import { chooseShift, formatSpec, type ArmCheckpointReply, type Machine } from '../machine/index.js';
+import { digestBlocks } from '../native/index.js';
+import type { ReadyFrame, SessionFrame } from '../wire/frames.js';
+import type { Link } from '../wire/link.js';
+import { Convergence, type ConvergencePolicy } from './converge-simple.js';
+import { OwnershipJournal, type SourceRecordState } from './journal.js';
+import { LogPump } from './log-pump.js';
+import { SourceMetrics } from './metrics.js';
+import { isSettled, nextEpoch } from './ownership.js';
+import { Session, failureOf } from './session.js';
+import {
+  nextSource,
+  type FinalState,
+  type SourceEffect,
+  type SourceEvent,
+  type SourcePhase,
+  type Undo,
+} from './source-states.js';
+
+export interface SourceOptions {
+  readonly verify: boolean;
+  readonly signal?: AbortSignal;
+  readonly policy: ConvergencePolicy;
+  /** What the destination dials to ask this host's journal; '' and 0 when this host does not listen. */
+  readonly listens?: { readonly host: string; readonly port: number };
+  readonly onPhase?: (phase: SourcePhase) => void;
+  readonly onProgress?: (progress: unknown) => void;
+}
+
+export interface SourceResult {
+  readonly phase: SourcePhase;
+  readonly error: TrmigError | null;
+  readonly report: unknown;
+}
+
+const isLast = (phase: SourcePhase): boolean => ['aborted', 'failed', 'retired', 'unresolved'].includes(phase.at);
+
+/** Moves `machine` over `link`. Never rejects: the result says how it ended and who has the machine. */
+export function sendMachine(machine: Machine, link: Link, migrationId: string, options: SourceOptions): Promise<SourceResult> {
+  return new SourceRun(machine, link, migrationId, options).conduct();
+}
+
+class SourceRun {
+  readonly #session: Session<SourcePhase, SourceEvent, SourceEffect>;
+  readonly #metrics: SourceMetrics;
+  readonly #encoder = new WireEncoder();
+  /** Ends what runs beside the effects. */
+  readonly #over = new AbortController();
+  #journal: OwnershipJournal | null = null;
+  #epoch = 0;
+  #pump: LogPump | null = null;
+  #armed: ArmCheckpointReply | null = null;
+  #thawed: Promise<void> | null = null;
+  #renewing: NodeJS.Timeout | null = null;
+  #verified: { readonly resolve: (ram: string) => void; readonly ram: Promise<string> };
+
+  constructor(
+    readonly machine: Machine,
+    readonly link: Link,
+    readonly migrationId: string,
+    readonly options: SourceOptions,
+  ) {
+    this.#metrics = new SourceMetrics(link, machine.spec);
+    let resolve: (ram: string) => void = () => undefined;
+    this.#verified = { ram: new Promise((done) => (resolve = done)), resolve: (ram) => resolve(ram) };
+    this.#session = new Session<SourcePhase, SourceEvent, SourceEffect>({
+      initial: { at: 'connecting' },
+      next: nextSource,
+      perform: (effect) => this.#perform(effect),
+      failed: (error) => ({ type: 'failed', error }),
+      isLast,
+      onPhase: (phase) => {
+        this.#metrics.phase(phase.at);
+        options.onPhase?.(phase);
+      },
+    });
+  }
+
+  async conduct(): Promise<SourceResult> {
+    const onAbort = (): void => {
+      const error = { code: 'E_ABORTED', message: 'the migration was cancelled' };
+      const refused = this.#session.dispatch({ type: 'cancel', error });
+      if (refused === null) this.#session.error ??= new TrmigError('E_ABORTED', error.message);
+    };
+    this.options.signal?.addEventListener('abort', onAbort, { once: true });
+    this.machine.tracer.onClose((reason) => this.#machineGone(reason));
+    void this.#watch();
+    void this.#read();
+    try {
+      await this.#openJournal();
+      this.#session.dispatch({ type: 'connected' });
+    } catch (error) {
+      this.#session.fail(error);
+    }
+    if (this.options.signal?.aborted === true) onAbort();
+    const phase = await this.#session.ended;
+    this.options.signal?.removeEventListener('abort', onAbort);
+    this.#over.abort();
+    if (this.#renewing !== null) clearInterval(this.#renewing);
+    await this.#thawed;
+    this.#pump?.close();
+    await this.link.close().catch(() => undefined);
+    await this.#journal?.close();
+    const error = phase.at === 'retired' ? null : this.#errorOf(phase);
+    return { phase, error, report: this.#metrics.report(phase, error) };
+  }
+
+  #errorOf(phase: SourcePhase): TrmigError {
+    if (this.#session.error !== null) return this.#session.error;
+    if (!('error' in phase)) return new TrmigError('E_INTERNAL', `the migration ended while ${phase.at}`);
+    const code = phase.error.code in ERROR_CODES ? (phase.error.code as ErrorCode) : 'E_PEER_REFUSED';
+    return new TrmigError(code, phase.error.message);
+  }
+
+  async #openJournal(): Promise<void> {
+    this.#journal = await OwnershipJournal.open(this.machine.paths.ownership);
+    if (!isSettled(this.#journal.records)) {
+      throw new TrmigError('E_UNSETTLED', `an earlier migration of '${this.machine.name}' is unfinished`, {
+        hint: `Run: trmig status ${this.machine.name}`,
+      });
+    }
+    this.#epoch = nextEpoch(this.#journal.records);
+  }
+
+  #machineGone(reason: TrmigError): void {
+    if (this.#over.signal.aborted) return;
+    const error = new TrmigError('E_MACHINE_GONE', `the source's QEMU is gone: ${reason.message}`);
+    if (this.#session.dispatch({ type: 'machineGone', error: failureOf(error) }) === null) this.#session.error ??= error;
+  }
+
+  /** The tracer's events that mean that the migration cannot go on. */
+  async #watch(): Promise<void> {
+    try {
+      for await (const event of this.machine.tracer.events.stream({ signal: this.#over.signal })) {
+        if (event.event === 'lost') throw new TrmigError('E_LOG_LOST', `the log was lost: ${event.data.reason}`);
+        if (event.event === 'lease') throw new TrmigError('E_LEASE', "the stop's lease ran out: the guest goes on here");
+      }
+    } catch (error) {
+      if (!this.#over.signal.aborted) this.#session.fail(error);
+    }
+  }
+
+  /** The peer's frames as events, until the link ends. */
+  async #read(): Promise<void> {
+    try {
+      for await (const frame of this.link.frames()) this.#onFrame(frame);
+      this.#peerGone(new TrmigError('E_PEER_GONE', 'the destination closed the connection'));
+    } catch (error) {
+      this.#peerGone(asTrmigError(error));
+    }
+  }
+
+  #peerGone(error: TrmigError): void {
+    const before = this.#session.phase.at;
+    if (isLast(this.#session.phase)) return;
+    this.#session.dispatch({ type: 'peerGone', error: failureOf(error) });
+    if (this.#session.phase.at !== before) this.#session.error ??= error;
+  }
+
+  #onFrame(frame: SessionFrame): void {
+    switch (frame.kind) {
+      case 'accept':
+        this.#session.dispatch({ type: 'accepted' });
+        return;
+      case 'refuse': {
+        const code = frame.code in ERROR_CODES ? (frame.code as ErrorCode) : 'E_PEER_REFUSED';
+        const error = new TrmigError(code, `${this.link.peer.host} refused: ${frame.message}`, {
+          ...(frame.hint !== '' && { hint: frame.hint }),
+        });
+        this.#session.error ??= error;
+        this.#session.dispatch({ type: 'refused', error: failureOf(error) });
+        return;
+      }
+      case 'progress':
+        this.#metrics.progress(frame);
+        return;
+      case 'ready':
+        this.#metrics.ready(frame);
+        this.#session.dispatch({ type: 'ready', final: finalOf(frame) });
+        return;
+      case 'live':
+        this.#metrics.live(frame);
+        this.#session.dispatch({ type: 'live' });
+        return;
+      case 'verify':
+        this.#verified.resolve(frame.ram);
+        return;
+      case 'query':
+        this.#session.dispatch({ type: 'asked' });
+        return;
+      case 'declined':
+        this.#session.dispatch({ type: 'declined', error: { code: 'E_PEER_REFUSED', message: frame.reason } });
+        return;
+      case 'abort':
+        this.#session.dispatch({ type: 'peerAborted', error: { code: frame.code, message: frame.message } });
+        return;
+      default:
+        this.#session.fail(new TrmigError('E_WIRE_GARBAGE', `a source has no use for a frame '${frame.kind}'`));
+    }
+  }
+
+  async #perform(effect: SourceEffect): Promise<void> {
+    const { tracer } = this.machine;
+    switch (effect.do) {
+      case 'sendOffer':
+        return this.#sendOffer();
+      case 'arm':
+        return this.#arm();
+      case 'ship':
+        void this.#ship().catch((error: unknown) => this.#session.fail(error));
+        return;
+      case 'converge':
+        void this.#converge().catch((error: unknown) => this.#session.fail(error));
+        return;
+      case 'finish':
+        return this.#finish();
+      case 'fence':
+        await tracer.relinquish();
+        if (this.#renewing !== null) clearInterval(this.#renewing);
+        this.#session.dispatch({ type: 'fenced' });
+        return;
+      case 'journal':
+        return this.#writeJournal(effect.state);
+      case 'sendCommit':
+        return this.link.send({ kind: 'commit', migrationId: this.migrationId, epoch: this.#epoch });
+      case 'redial':
+        // The connection is this session's only one: a later command asks again (`trmig resolve`).
+        this.#session.error ??= new TrmigError('E_PEER_GONE', 'the connection broke while the machine was given away');
+        this.#session.stopHere();
+        return;
+      case 'sendAnswer':
+        return this.#tell({ kind: 'answer', migrationId: this.migrationId, holder: effect.holder, epoch: this.#epoch });
+      case 'sendAbort':
+        return this.#tell({ kind: 'abort', ...effect.error });
+      case 'sendRetired':
+        return this.#tell({ kind: 'retired', migrationId: this.migrationId });
+      case 'giveBack':
+        return this.#giveBack(effect.undo);
+      case 'retire':
+        return this.#retire();
+      case 'close':
+        return;
+    }
+  }
+
+  /** Best effort: the link may be gone. */
+  async #tell(frame: SessionFrame): Promise<void> {
+    await this.link.send(frame).catch(() => undefined);
+  }
+
+  async #sendOffer(): Promise<void> {
+    const hello = await this.machine.tracer.hello();
+    if (hello.mode !== 'dormant' || !hello.running) {
+      const state = hello.mode === 'dormant' ? 'stopped' : hello.mode;
+      throw new TrmigError('E_BUSY', `'${this.machine.name}' is ${state}: it cannot be migrated now`, {
+        hint: `Look at it with: trmig status ${this.machine.name}`,
+      });
+    }
+    this.#metrics.qemu = hello.qemu;
+    const { host = '', port = 0 } = this.options.listens ?? {};
+    await this.link.send({
+      kind: 'offer',
+      migrationId: this.migrationId,
+      machine: this.machine.name,
+      mode: 'migrate',
+      verify: this.options.verify,
+      spec: formatSpec(this.machine.spec),
+      qemu: hello.qemu,
+      target: hello.target,
+      blocks: hello.blocks.map(({ name, bytes, pageBytes }) => ({ name, bytes, pageBytes })),
+      sourceHost: host === '' ? hostname() : host,
+      sourcePort: port,
+    });
+  }
+
+  async #arm(): Promise<void> {
+    const { tracer, spec } = this.machine;
+    const probe = await tracer.probe(probeMs);
+    const shift = typeof spec.shift === 'number' ? spec.shift : chooseShift(probe);
+    const pump = await LogPump.open(tracer);
+    this.#pump = pump;
+    const segments = { segmentMs: segmentMsShipping, segmentBytes: segmentBytesShipping };
+    this.#armed = await tracer.arm({ shift, stream: pump.name, ...segments, checkpoint: true });
+    this.#metrics.armed(this.#armed);
+    this.#session.dispatch({ type: 'armed' });
+  }
+
+  async #ship(): Promise<void> {
+    const { shift, virtualNs, deviceState, frozen } = this.#armed!;
+    const signal = this.#over.signal;
+    try {
+      await this.link.send({ kind: 'checkpoint', shift, virtualNs, hostNs: 0, deviceState }, { signal });
+      this.#pump!.run((segment) => this.#sendSegment(segment)).catch((error: unknown) => {
+        if (!this.#over.signal.aborted) this.#session.fail(error);
+      });
+      let [chunks, pages] = [0, 0];
+      const onProgress = (at: { scannedBytes: number; totalBytes: number }): void => this.#metrics.base(at);
+      for await (const chunk of captureImage(frozen, { signal, onProgress })) {
+        await this.link.send({ kind: 'imageChunk', ...chunk }, { signal });
+        chunks++;
+        pages += chunk.pages.length;
+      }
+      await this.link.send({ kind: 'imageEnd', pages, chunks, digest: '' }, { signal });
+    } finally {
+      this.#thaw();
+    }
+    this.#metrics.baseSent();
+    this.#session.dispatch({ type: 'baseSent' });
+  }
+
+  #thaw(): void {
+    this.#thawed ??= this.machine.tracer.thaw(this.#armed!.frozen.pid).catch(() => undefined);
+  }
+
+  async #sendSegment(segment: Segment): Promise<void> {
+    const bytes = this.#encoder.encode(segment);
+    const { payloadBytes, ...header } = encodedHeader(segment);
+    await this.link.send({ kind: 'segment', ...header, rawBytes: payloadBytes, bytes });
+    this.#metrics.segment(segment);
+  }
+
+  async #converge(): Promise<void> {
+    const controller = new Convergence(this.options.policy);
+    const { tracer } = this.machine;
+    let pace = 0;
+    while (this.#session.phase.at === 'catching-up') {
+      const verdict = controller.judge(this.#metrics.sample());
+      this.#metrics.judged(verdict);
+      this.options.onProgress?.(this.#metrics.snapshot(this.#session.phase.at));
+      if (verdict.decision === 'handover') {
+        this.#metrics.predicted(verdict);
+        this.#session.dispatch({ type: 'handover' });
+        return;
+      }
+      if (verdict.decision === 'abort') {
+        throw new TrmigError('E_NOT_CONVERGED', `no handover within the timeout: ${verdict.reason}`);
+      }
+      if (Math.abs(verdict.pace - pace) >= 0.01) {
+        pace = verdict.pace;
+        await tracer.pace(pace);
+      }
+      await new Promise((done) => setTimeout(done, convergeTickMs));
+    }
+  }
+
+  async #finish(): Promise<void> {
+    const { tracer } = this.machine;
+    this.#metrics.stopping();
+    const finished = await tracer.finish(stopLeaseMs);
+    this.#metrics.finished(finished);
+    this.#renewing = setInterval(() => {
+      tracer.renew(stopLeaseMs).catch(() => undefined);
+    }, stopLeaseMs / 3);
+    this.#session.dispatch({ type: 'drained', final: finalOf(finished) });
+  }
+
+  async #writeJournal(state: SourceRecordState): Promise<void> {
+    const awaited = state === 'relinquished' || state === 'reclaimed';
+    const begunMs = performance.now();
+    try {
+      await this.#journal!.append({
+        role: 'source',
+        state,
+        migrationId: this.migrationId,
+        epoch: this.#epoch,
+        peer: this.link.name,
+        time: new Date().toISOString(),
+      });
+    } catch (thrown) {
+      const error = asTrmigError(thrown);
+      if (!awaited) throw error;
+      this.#session.error ??= error;
+      const type = error.code === 'E_JOURNAL_WRITE' ? 'journalRefused' : 'journalUnknown';
+      this.#session.dispatch({ type, error: failureOf(error) });
+      return;
+    }
+    this.#metrics.journaled(performance.now() - begunMs, state);
+    if (awaited) this.#session.dispatch({ type: 'journaled' });
+  }
+
+  async #giveBack(undo: Undo): Promise<void> {
+    this.#over.abort();
+    if (this.#renewing !== null) clearInterval(this.#renewing);
+    if (this.#armed !== null) {
+      this.#thaw();
+      const { tracer } = this.machine;
+      const { mode, running } = await tracer.status();
+      if (undo === 'reclaim') await tracer.reclaim();
+      else if (mode === 'armed') await tracer.disarm();
+      else if (!running) await tracer.cont();
+    }
+    this.#session.dispatch({ type: 'returned' });
+  }
+
+  /** The guest runs elsewhere. Its stopped memory here is the last witness: with `verify` it is digested first. */
+  async #retire(): Promise<void> {
+    if (this.options.verify) {
+      const { pid, blocks } = await this.machine.tracer.hello();
+      const here = await digestBlocks(pid, blocks);
+      const timeout = new Promise<null>((done) => setTimeout(() => done(null), verifyMsMax).unref());
+      const there = await Promise.race([this.#verified.ram, timeout]);
+      this.#metrics.ram = there === null ? 'skipped' : here === there ? 'equal' : 'different';
+    }
+    this.#over.abort();
+    await this.machine.stop({ graceful: false });
+  }
+}
+
+function finalOf({ icount, registers, devices }: FinalState | ReadyFrame): FinalState {
+  return { icount, registers, devices };
+}
