@@ -4,19 +4,23 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <memory>
+#include <cstdlib>
 #include <napi.h>
 #include <vector>
 
+#include "../core/page_buffer.h"
+
 namespace trmig {
 
-// Hands a vector's bytes to JavaScript without a copy; the vector dies with the Buffer.
-inline Napi::Value to_buffer(Napi::Env env, std::vector<uint8_t> bytes) {
-    auto owned = std::make_unique<std::vector<uint8_t>>(std::move(bytes));
-    auto *data = owned.get();
-    auto buffer = Napi::Buffer<uint8_t>::New(
-        env, data->data(), data->size(), [](Napi::Env, uint8_t *, std::vector<uint8_t> *gone) { delete gone; }, data);
-    (void)owned.release();
+// Hands the first `bytes` of a buffer to JavaScript without a copy. What lies behind them is given back.
+inline Napi::Value to_buffer(Napi::Env env, PageBuffer data, size_t bytes) {
+    if (bytes == 0) return Napi::Buffer<uint8_t>::New(env, 0);
+    if (auto *shrunk = static_cast<uint8_t *>(std::realloc(data.get(), bytes))) {
+        (void)data.release();
+        data.reset(shrunk);
+    }
+    auto buffer = Napi::Buffer<uint8_t>::New(env, data.get(), bytes, [](Napi::Env, uint8_t *gone) { std::free(gone); });
+    (void)data.release();
     return buffer;
 }
 

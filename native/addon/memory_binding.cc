@@ -18,11 +18,9 @@ public:
 
 protected:
     Failure Work() override {
-        data_.resize(bytes_);
-        if (Failure failure = read_remote(pid_, address_, data_.data(), bytes_)) return failure;
-        pages_ = pack_nonzero_pages(data_.data(), page_bytes_, bytes_ / page_bytes_);
-        data_.resize(pages_.size() * page_bytes_);
-        data_.shrink_to_fit();
+        data_ = make_page_buffer(bytes_);
+        if (Failure failure = read_remote(pid_, address_, data_.get(), bytes_)) return failure;
+        pages_ = pack_nonzero_pages(data_.get(), page_bytes_, bytes_ / page_bytes_);
         return {};
     }
 
@@ -30,7 +28,7 @@ protected:
         auto result = Napi::Object::New(env);
         result.Set("zeroPages", Napi::Number::New(env, static_cast<double>(bytes_ / page_bytes_ - pages_.size())));
         result.Set("pages", to_page_array(env, pages_));
-        result.Set("data", to_buffer(env, std::move(data_)));
+        result.Set("data", to_buffer(env, std::move(data_), pages_.size() * page_bytes_));
         return result;
     }
 
@@ -39,7 +37,7 @@ private:
     uint64_t address_;
     size_t bytes_;
     size_t page_bytes_;
-    std::vector<uint8_t> data_;
+    PageBuffer data_;
     std::vector<uint32_t> pages_;
 };
 

@@ -22,8 +22,8 @@ constexpr size_t chunk_bytes_max = chunk_pages_max * image_page_bytes;
 
 // What one thread needs again and again.
 struct Workbench {
-    std::unique_ptr<uint8_t[]> raw = std::make_unique<uint8_t[]>(chunk_bytes_max);
-    std::unique_ptr<uint8_t[]> packed = std::make_unique<uint8_t[]>(ZSTD_COMPRESSBOUND(chunk_bytes_max));
+    PageBuffer raw = make_page_buffer(chunk_bytes_max);
+    PageBuffer packed = make_page_buffer(ZSTD_COMPRESSBOUND(chunk_bytes_max));
     std::unique_ptr<ZSTD_CCtx, size_t (*)(ZSTD_CCtx *)> compressor{ZSTD_createCCtx(), ZSTD_freeCCtx};
     std::unique_ptr<ZSTD_DCtx, size_t (*)(ZSTD_DCtx *)> decompressor{ZSTD_createDCtx(), ZSTD_freeDCtx};
 };
@@ -56,9 +56,10 @@ Failure capture_chunk(pid_t pid, uint64_t address, int level, Chunk &chunk) {
     size_t bytes = ZSTD_compressCCtx(bench.compressor.get(), bench.packed.get(), ZSTD_COMPRESSBOUND(chunk_bytes_max),
                                      raw, chunk.pages.size() * image_page_bytes, level);
     if (ZSTD_isError(bytes)) return {ENOMEM, "zstd", 0};
-    chunk.compressed.assign(bench.packed.get(), bench.packed.get() + bytes);
+    chunk.compressed = make_page_buffer(bytes);
+    std::memcpy(chunk.compressed.get(), bench.packed.get(), bytes);
     chunk.head.compressed_bytes = static_cast<uint32_t>(bytes);
-    chunk.checksum = checksum_of(chunk.head, chunk.pages.data(), chunk.compressed.data());
+    chunk.checksum = checksum_of(chunk.head, chunk.pages.data(), chunk.compressed.get());
     return {};
 }
 

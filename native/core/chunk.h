@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "failure.h"
+#include "page_buffer.h"
 
 namespace trmig {
 
@@ -32,7 +33,7 @@ static_assert(sizeof(ChunkHead) == 24);
 struct Chunk {
     ChunkHead head{};
     std::vector<uint32_t> pages; // ascending, counted from first_page
-    std::vector<uint8_t> compressed;
+    PageBuffer compressed;       // head.compressed_bytes long
     uint64_t checksum = 0;
 };
 

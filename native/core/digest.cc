@@ -7,6 +7,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "page_buffer.h"
 #include "remote.h"
 
 namespace trmig {
@@ -38,7 +39,7 @@ std::string xxh3_128_hex(const uint8_t *data, size_t bytes) {
 
 Failure digest_remote(pid_t pid, const std::vector<RemoteBlock> &blocks, std::string &hex) {
     auto state = std::make_unique<XXH3_state_t>();
-    auto buffer = std::make_unique<uint8_t[]>(remote_call_bytes_max);
+    PageBuffer buffer = make_page_buffer(remote_call_bytes_max);
     XXH3_128bits_reset(state.get());
     for (const RemoteBlock &block : blocks) {
         for (uint64_t at = 0; at < block.bytes; at += remote_call_bytes_max) {

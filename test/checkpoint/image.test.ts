@@ -17,7 +17,7 @@ import {
 } from '../../src/checkpoint/index.js';
 import { TrmigError } from '../../src/errors.js';
 import { digestBlocks } from '../../src/native/index.js';
-import { seededRandom, startHolder } from '../native/holder.js';
+import { projectRoot, seededRandom, startHolder } from '../native/holder.js';
 
 const mib = 1024 * 1024;
 const page = 4096;
@@ -65,6 +65,17 @@ t.test('an image comes back as it was written', async (t) => {
 
   const again = await writeImage(`${path}2`, frozen.blocks, captureImage(frozen));
   t.equal(again.digest, written.digest, 'the same memory has the same digest');
+});
+
+t.test('an image of format 1, written long ago, is still read', async (t) => {
+  const reader = await ImageReader.open(join(projectRoot(), 'fixtures', 'images', 'v1', 'ram.img'));
+  t.equal(reader.digest, '383c960c231a947aa620fa370dd0dd31');
+  const target = await startHolder('81920:noise', '4096:noise', '131072:noise');
+  checkSameBlocks(reader.blocks, target.blocks);
+  await restoreImage(target, reader.chunks());
+  t.equal(await digestBlocks(target.pid, target.blocks), 'e2dde6aa64eb7f839c1573980471c23e');
+  await target.end();
+  await reader.close();
 });
 
 t.test('an image of nothing but zeros has no chunk', async (t) => {

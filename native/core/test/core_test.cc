@@ -201,16 +201,16 @@ void test_chunks() {
 
     Bytes to(from.size());
     auto restore = [&](const ChunkHead &head, uint64_t checksum) {
-        return restore_chunk(getpid(), address_of(to.data()), head, chunk.pages.data(), chunk.compressed.data(),
+        return restore_chunk(getpid(), address_of(to.data()), head, chunk.pages.data(), chunk.compressed.get(),
                              checksum);
     };
     EXPECT(restore(chunk.head, chunk.checksum + 1).error == EBADMSG);
     ChunkHead moved = chunk.head;
     moved.first_page++;
     EXPECT(restore(moved, chunk.checksum).error == EBADMSG);
-    chunk.compressed[chunk.compressed.size() / 2] ^= 1;
+    chunk.compressed[chunk.head.compressed_bytes / 2] ^= 1;
     EXPECT(restore(chunk.head, chunk.checksum).error == EBADMSG);
-    chunk.compressed[chunk.compressed.size() / 2] ^= 1;
+    chunk.compressed[chunk.head.compressed_bytes / 2] ^= 1;
     EXPECT(std::all_of(to.begin(), to.end(), [](uint8_t byte) { return byte == 0; }));
     EXPECT(!restore(chunk.head, chunk.checksum));
     EXPECT(from == to);
