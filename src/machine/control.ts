@@ -172,7 +172,7 @@ export class ControlChannel {
     try {
       for (const line of this.lines.push(chunk)) {
         this.dispatch(parseMessage(line));
-        if (this.ended) return;
+        if (this.closedBy) return;
       }
     } catch (cause) {
       this.breach(cause instanceof Error ? cause.message : String(cause), cause);

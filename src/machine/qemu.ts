@@ -60,7 +60,7 @@ function requireVersion(found: FoundQemu, wanted: string): FoundQemu {
 
 async function candidates(program: string, env: NodeJS.ProcessEnv): Promise<string[]> {
   const cache = env['XDG_CACHE_HOME'] || path.join(env['HOME'] || os.homedir(), '.cache');
-  const onPath = (env['PATH'] ?? '').split(':').filter(path.isAbsolute);
+  const onPath = (env['PATH'] ?? '').split(':').filter((folder) => path.isAbsolute(folder));
   const places = [
     ...onPath.map((folder) => path.join(folder, program)),
     path.join(cache, 'trmig/qemu-10.0/bin', program),

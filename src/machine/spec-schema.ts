@@ -70,7 +70,7 @@ const nic = z.discriminatedUnion(
     }),
     z.strictObject({ backend: z.literal('user'), mac: macAddress() }),
   ],
-  { error: (issue) => (issue.code === 'invalid_union' ? 'use backend: tap or backend: user' : undefined) },
+  'use backend: tap or backend: user',
 );
 
 function macAddress(): z.ZodType<string, string> {
