@@ -130,7 +130,7 @@ export function decodeManifest(bytes: Buffer, file: string): RecordingManifest {
   const end = bodyOffset(prefix);
   if (bytes.length !== end) throw damaged({ file, offset: end }, `${bytes.length - end} bytes follow the manifest`);
   return readTable(head, {
-    root: ManifestTable.getRootAsManifest,
+    root: (buffer) => ManifestTable.getRootAsManifest(buffer),
     bytesMax: recordHeadBytesMax,
     fault: (why, cause) => damaged(place, why, cause),
     read: readManifest,

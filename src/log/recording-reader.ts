@@ -122,6 +122,7 @@ export class RecordingReader {
         throw damaged({ file: file.path, offset }, 'it ends inside a record');
       if (sealed || this.#isEnd(last)) return;
       if (this.#manifest.status === 'complete') {
+        if (fileSeq >= this.#manifest.segments) return; // begun for a segment that was never written
         throw damaged({ file: file.path, offset }, 'it was never sealed, yet the recording says that it is complete');
       }
       if (range.follow !== true) return;

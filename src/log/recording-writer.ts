@@ -192,16 +192,19 @@ export class RecordingWriter {
     const file = this.#file;
     if (file === null) return;
     this.#file = null;
+    const partial = file.path + partialSuffix;
     try {
-      await file.handle.sync();
+      try {
+        if (this.#failure !== null) await file.handle.truncate(file.bytes); // the undo may have failed too
+        await file.handle.sync();
+      } finally {
+        await file.handle.close();
+      }
+      if (file.bytes > 0) await publish(partial, file.path);
+      else await rm(partial); // its first append failed; a sealed file has a segment
     } catch (error) {
       throw fileError(error, file.path);
-    } finally {
-      await file.handle.close();
     }
-    await publish(file.path + partialSuffix, file.path).catch((error: unknown) => {
-      throw fileError(error, file.path);
-    });
   }
 
   async #writeManifest(manifest: RecordingManifest): Promise<void> {

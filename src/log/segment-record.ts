@@ -38,7 +38,7 @@ export function encodeSegmentRecord(segment: Segment): Buffer {
  */
 export function readSegmentHead(head: Uint8Array, place: RecordPlace): EncodedHeader {
   return readTable(head, {
-    root: SegmentHead.getRootAsSegmentHead,
+    root: (buffer) => SegmentHead.getRootAsSegmentHead(buffer),
     bytesMax: recordHeadBytesMax,
     fault: (why, cause) => damaged(place, `a segment's header: ${why}`, cause),
     read: (table) => ({

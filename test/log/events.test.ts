@@ -33,9 +33,13 @@ t.test('each kind of event decodes field by field as version 1 wrote it down', (
   t.end();
 });
 
-for (const name of ['seabios', 'devices']) {
+const goldenLogs = JSON.parse(readFileSync(`${golden}/expected.json`, 'utf8')) as Record<
+  'seabios' | 'devices',
+  { events: number; instructions: number; jsonlSha256: string }
+>;
+for (const name of ['seabios', 'devices'] as const) {
   t.test(`the log that QEMU 10.0.2 wrote (${name}) decodes to its end`, (t) => {
-    const expected = JSON.parse(readFileSync(`${golden}/expected.json`, 'utf8'))[name];
+    const expected = goldenLogs[name];
     const file = readFileSync(`${golden}/${name}.qemu-log`);
     const { payload, ended } = readQemuLog(file);
     const events = [...decodeEvents(payload, icount(0))];

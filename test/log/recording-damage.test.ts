@@ -20,10 +20,9 @@ interface Expected {
   readonly offset: number;
   readonly verifyOnly: boolean;
 }
-const faults = JSON.parse(readFileSync('fixtures/damaged/expected.json', 'utf8')).recordings as Record<
-  string,
-  Expected
->;
+const { recordings: faults } = JSON.parse(readFileSync('fixtures/damaged/expected.json', 'utf8')) as {
+  recordings: Record<string, Expected>;
+};
 
 t.test('version 1 of a recording is read, and is whole', async (t) => {
   const reader = await RecordingReader.open(golden);

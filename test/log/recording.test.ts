@@ -179,6 +179,23 @@ t.test('after a full disk the recording can be completed once there is room', as
   t.same((await verifyRecording(dir)).problems, []);
 });
 
+t.test('a disk that is full at the first segment of a log file leaves no empty file behind', async (t) => {
+  const dir = folder(t);
+  const segments = randomLog(seeded(t), 3, 60);
+  const room = { bytes: 1e9 };
+  const writer = await RecordingWriter.create(dir, facts, { open: fullDisk(room), fileBytes: 1 });
+  await writer.append(segments[0]!);
+  room.bytes = 10;
+  t.equal((await refusalOf(() => writer.append(segments[1]!)))?.code, 'E_DISK_FULL');
+  const following = RecordingReader.open(dir).then((reader) => collect(reader.segments({ follow: true, pollMs: 1 })));
+  await delay(20);
+  room.bytes = 1e9;
+  await writer.complete('the disk was full');
+  t.same(readdirSync(join(dir, 'log')), ['0000000000.seg']);
+  t.same(await following, segments.slice(0, 1), 'a follower that has it open ends as well');
+  t.same((await verifyRecording(dir)).problems, []);
+});
+
 t.test('where a disk is full from the start, another attempt may begin in the same place', async (t) => {
   const dir = folder(t);
   const error = await refusalOf(() => RecordingWriter.create(dir, facts, { open: fullDisk({ bytes: 10 }) }));

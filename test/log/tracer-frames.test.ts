@@ -77,10 +77,9 @@ t.test('version 1 of the stream is read', (t) => {
   t.end();
 });
 
-const expected = JSON.parse(readFileSync('fixtures/damaged/expected.json', 'utf8')).frames as Record<
-  string,
-  { code: string; offset: number }
->;
+const { frames: expected } = JSON.parse(readFileSync('fixtures/damaged/expected.json', 'utf8')) as {
+  frames: Record<string, { code: string; offset: number }>;
+};
 for (const [fault, { code, offset }] of Object.entries(expected)) {
   t.test(`a damaged stream gives one error with its offset, and the same ever after: ${fault}`, (t) => {
     const bytes = readFileSync(`fixtures/damaged/frames/${fault}.trl`);
