@@ -103,7 +103,8 @@ export const freezeSchema = frozenSchema.extend({ ns: count });
 
 export const liveSchema = z.object({
   virtualNs: count,
-  pauses: z.object({ flipNs: count, startNs: count, totalNs: count }),
+  frozen: frozenSchema.optional(),
+  pauses: z.object({ freezeNs: count, flipNs: count, startNs: count, totalNs: count }),
 });
 
 /** Commands that return nothing of interest. */
@@ -112,7 +113,15 @@ export const emptySchema = z.object({});
 /** The events, by name. */
 export const eventSchemas = {
   played: z.object({ seq: count, icount: position, virtualNs: count, hostNs: count }),
-  reached: z.object({ icount: position, virtualNs: count, final: z.boolean() }),
+  reached: z.object({
+    icount: position,
+    virtualNs: count,
+    final: z.boolean(),
+    why: z.enum(['until', 'final', 'stream lost', 'frame damaged']),
+    registers: digest,
+    devices: digest,
+    digestNs: count,
+  }),
   diverged: z.object({ seq: count, icount: position, expected: digest, actual: digest }),
   lost: z.object({ reason: text }),
   lease: z.object({}),

@@ -178,9 +178,9 @@ export class TracerClient {
     await this.call('thaw', { pid }, replies.emptySchema, options);
   }
 
-  /** After `reached` with the final segment played: the guest runs here, dormant. */
-  live(options?: RequestOptions): Promise<replies.LiveReply> {
-    return this.call('live', undefined, replies.liveSchema, options);
+  /** After `reached` with the final segment played: the guest runs here, dormant; with `freeze`, RAM is frozen before. */
+  live(args: { freeze: boolean } = { freeze: false }, options?: RequestOptions): Promise<replies.LiveReply> {
+    return this.call('live', args, replies.liveSchema, options);
   }
 
   /**

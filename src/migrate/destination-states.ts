@@ -148,6 +148,8 @@ const over = <P extends 'declined' | 'discarded'>(at: P) => ({
   failed: ignored(at),
   cancel: ignored(at),
   machineGone: ignored(at),
+  admitted: ignored(at),
+  refused: ignored(at),
   launched: ignored(at),
   restored: ignored(at),
   reached: ignored(at),

@@ -6,7 +6,7 @@
 import { TrmigError, asTrmigError } from '../errors.js';
 import { checkSameBlocks, clearTarget, restoreChunk, type ImageProcess } from '../checkpoint/index.js';
 import { captureConcurrency, progressMs, qemuStopMsMax } from '../limits.js';
-import { Machine, checkSpec, type FrozenImage, type Home, type MachineSpec } from '../machine/index.js';
+import { Machine, checkSpec, type FrozenImage, type Home, type MachineSpec, type TracerEventData } from '../machine/index.js';
 import { digestBlocks } from '../native/index.js';
 import type { CheckpointFrame, ImageChunkFrame, OfferFrame, SessionFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
@@ -301,7 +301,7 @@ class DestinationRun {
             facts: { seq, icount, expected, actual },
           });
         }
-        if (event.event === 'reached') return await this.#onReached(event.data);
+        if (event.event === 'reached') return this.#onReached(event.data);
         const nowMs = performance.now();
         if (event.event !== 'played' || nowMs - toldMs < progressMs) continue;
         const replaySpeed = ((event.data.icount - last.icount) / Math.max(1, nowMs - last.atMs)) * 1000;
@@ -321,20 +321,13 @@ class DestinationRun {
     }
   }
 
-  async #onReached(at: { icount: number; virtualNs: number; final: boolean }): Promise<void> {
+  #onReached(at: TracerEventData<'reached'>): void {
     if (!at.final) {
-      throw new TrmigError('E_LOG_LOST', `the log ended at instruction ${at.icount} without its final segment`);
+      throw new TrmigError('E_LOG_LOST', `the log ended at instruction ${at.icount}: ${at.why}`);
     }
-    const reachedMs = performance.now();
-    const { icount, registers, devices } = await this.#machine!.tracer.digest({ ram: false });
-    this.#final = {
-      icount,
-      registers,
-      devices,
-      virtualNs: at.virtualNs,
-      tailNs: Math.round((reachedMs - (this.#feed.finalAtMs ?? reachedMs)) * nsPerMs),
-      digestNs: Math.round((performance.now() - reachedMs) * nsPerMs),
-    };
+    const { icount, registers, devices, virtualNs, digestNs } = at;
+    const sinceFinalNs = Math.round((performance.now() - (this.#feed.finalAtMs ?? performance.now())) * nsPerMs);
+    this.#final = { icount, registers, devices, virtualNs, digestNs, tailNs: Math.max(0, sinceFinalNs - digestNs) };
     this.#session.dispatch({ type: 'reached', final: { icount, registers, devices } });
   }
 
@@ -376,8 +369,8 @@ class DestinationRun {
   async #goLive(): Promise<void> {
     const { tracer } = this.#machine!;
     const begunNs = nowNs();
-    if (this.offer.verify) this.#frozen = await tracer.freeze();
-    const { virtualNs, pauses } = await tracer.live();
+    const { virtualNs, pauses, frozen } = await tracer.live({ freeze: this.offer.verify });
+    this.#frozen = frozen ?? null;
     const endedNs = nowNs();
     this.#live = {
       virtualNs,

@@ -6,8 +6,7 @@
 // Invariants:
 // - `sendCommit` appears only in outcomes that end in `relinquished`.
 // - Saying "the source holds it" to a destination that asks is a promise: from then on this migration never relinquishes.
-// - Entering another phase drops the effects still queued from the former one; the one in flight is aborted and awaited
-//   (so a `finish` cannot stop a guest that has just been given back).
+// - Effects are done one at a time and in order, across phases too: an undo comes after what it undoes.
 // - An undo stands next to each step that needs one: disarm for arm, resume for finish, reclaim for fence.
 
 import { step, type Next, type Outcome, type Table } from './table.js';
@@ -25,7 +24,10 @@ export interface FinalState {
   readonly devices: string;
 }
 
-/** How the guest is given back: what must be undone. Each is idempotent and ends with the guest running here, dormant. */
+/**
+ * How the guest is given back: what must be undone. Each is right too when the step had not been done, or only a part of
+ * it (`reclaim`: stopped but not fenced; `resume`: armed but not stopped), and ends with the guest running here, dormant.
+ */
 export type Undo = 'disarm' | 'resume' | 'reclaim';
 
 export type SourcePhase =
@@ -202,18 +204,29 @@ const loseWhileFencing = {
   step: (_: SourcePhase, { error }: WithError): Out => stay({ at: 'fencing', lost: error }),
 };
 
-const settled = <P extends 'aborted' | 'failed'>(at: P) => ({
-  asked: { to: [at], step: (phase: At<P>): Out => go(phase, { do: 'sendAnswer', holder: 'source' }) },
+/** What was under way when the phase was entered, and is of no consequence in it. */
+const late = <P extends SourcePhase['at']>(at: P) => ({
   connected: ignored(at),
   accepted: ignored(at),
   refused: ignored(at),
+  armed: ignored(at),
+  baseSent: ignored(at),
+  handover: ignored(at),
+  drained: ignored(at),
+  ready: ignored(at),
+  fenced: ignored(at),
   peerGone: ignored(at),
   peerAborted: ignored(at),
   declined: ignored(at),
-  ready: ignored(at),
-  cancel: ignored(at),
-  machineGone: ignored(at),
   failed: ignored(at),
+  machineGone: ignored(at),
+});
+
+const settled = <P extends 'aborted' | 'failed'>(at: P) => ({
+  asked: { to: [at], step: (phase: At<P>): Out => go(phase, { do: 'sendAnswer', holder: 'source' }) },
+  ...late(at),
+  returned: ignored(at),
+  cancel: ignored(at),
 });
 
 /** The table. docs/protocol.md draws it. */
@@ -270,8 +283,8 @@ export const SOURCE_TABLE: Table<SourcePhase, SourceEvent, SourceEffect> = {
             )
           : returning(lost, 'reclaim'),
     },
-    // The lease had run out before: the guest runs here.
-    failed: back('resume'),
+    // The lease may have run out, or the fence may have taken: `reclaim` undoes either.
+    failed: back('reclaim'),
     peerGone: loseWhileFencing,
     peerAborted: loseWhileFencing,
     declined: loseWhileFencing,
@@ -335,6 +348,8 @@ export const SOURCE_TABLE: Table<SourcePhase, SourceEvent, SourceEffect> = {
     journaled: { to: ['returning'], step: ({ error }) => returning(error, 'reclaim') },
     journalRefused: { to: ['unresolved'], step: (_, { error }) => go({ at: 'unresolved', error }) },
     journalUnknown: { to: ['unresolved'], step: (_, { error }) => go({ at: 'unresolved', error }) },
+    // The destination has given it up for good.
+    asked: { to: ['reclaiming'], step: (phase) => go(phase, { do: 'sendAnswer', holder: 'source' }) },
     peerGone: ignored('reclaiming'),
     declined: ignored('reclaiming'),
     peerAborted: ignored('reclaiming'),
@@ -343,6 +358,8 @@ export const SOURCE_TABLE: Table<SourcePhase, SourceEvent, SourceEffect> = {
     failed: ignored('reclaiming'),
   },
   returning: {
+    ...late('returning'),
+    cancel: ignored('returning'),
     returned: {
       to: ['aborted', 'failed'],
       // The guest first: the peer can wait, and may be gone.
@@ -351,19 +368,6 @@ export const SOURCE_TABLE: Table<SourcePhase, SourceEvent, SourceEffect> = {
     },
     machineGone: { to: ['unresolved'], step: (_, { error }) => go({ at: 'unresolved', error }) },
     asked: { to: ['returning'], step: (phase) => go(phase, { do: 'sendAnswer', holder: 'source' }) },
-    // What was under way when the decision fell, and a second cancel.
-    armed: ignored('returning'),
-    baseSent: ignored('returning'),
-    handover: ignored('returning'),
-    drained: ignored('returning'),
-    ready: ignored('returning'),
-    fenced: ignored('returning'),
-    connected: ignored('returning'),
-    peerGone: ignored('returning'),
-    peerAborted: ignored('returning'),
-    declined: ignored('returning'),
-    cancel: ignored('returning'),
-    failed: ignored('returning'),
   },
   aborted: settled('aborted'),
   failed: settled('failed'),
@@ -377,15 +381,10 @@ export const SOURCE_TABLE: Table<SourcePhase, SourceEvent, SourceEffect> = {
     failed: ignored('retired'),
   },
   unresolved: {
-    peerGone: ignored('unresolved'),
-    peerAborted: ignored('unresolved'),
-    declined: ignored('unresolved'),
-    ready: ignored('unresolved'),
-    connected: ignored('unresolved'),
+    ...late('unresolved'),
+    returned: ignored('unresolved'),
     // No answer: silence is the truth here, and the destination asks again.
     asked: ignored('unresolved'),
-    machineGone: ignored('unresolved'),
-    failed: ignored('unresolved'),
   },
 };
 

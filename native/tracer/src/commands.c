@@ -93,6 +93,14 @@ static void reply_blocks(Request *request, const char *name)
     g_string_free(blocks, TRUE);
 }
 
+static void reply_frozen(Request *request, pid_t pid)
+{
+    GString *blocks = g_string_new(NULL);
+    ram_describe(blocks);
+    request_reply(request, "frozen", "{\"pid\":%d,\"blocks\":%s}", (int)pid, blocks->str);
+    g_string_free(blocks, TRUE);
+}
+
 static void reply_digests(Request *request, uint64_t registers, const Digest128 *devices)
 {
     request_reply(request, "registers", "\"%016" PRIx64 "\"", registers);
@@ -256,10 +264,7 @@ static void run_arm(Request *request)
         request_reply(request, "deviceState", "\"%s\"", base64);
         g_free(base64);
         g_byte_array_unref(result.state);
-        GString *blocks = g_string_new(NULL);
-        ram_describe(blocks);
-        request_reply(request, "frozen", "{\"pid\":%d,\"blocks\":%s}", (int)result.frozen, blocks->str);
-        g_string_free(blocks, TRUE);
+        reply_frozen(request, result.frozen);
     }
 }
 
@@ -398,8 +403,15 @@ static void stop_playing(void *unused)
         control_event("diverged", data);
     } else {
         static const char *const why[] = {"", "until", "final", "stream lost", "frame damaged", ""};
-        data = g_strdup_printf("\"icount\":%" PRIu64 ",\"virtualNs\":%" PRId64 ",\"final\":%s,\"why\":\"%s\"", played.icount,
-                               icount_get(), end == FEED_FINAL ? "true" : "false", why[end]);
+        /* Digested at once: whoever waits for this event wants to compare, and every round trip is downtime. */
+        uint64_t icount, registers;
+        Digest128 devices = {0, 0};
+        const uint64_t begun = host_ns();
+        mode_digest(&icount, &registers, &devices);
+        data = g_strdup_printf("\"icount\":%" PRIu64 ",\"virtualNs\":%" PRId64 ",\"final\":%s,\"why\":\"%s\",\"registers\":\"%016"
+                               PRIx64 "\",\"devices\":\"%016" PRIx64 "%016" PRIx64 "\",\"digestNs\":%" PRIu64,
+                               played.icount, icount_get(), end == FEED_FINAL ? "true" : "false", why[end], registers,
+                               devices.high, devices.low, host_ns() - begun);
         control_event("reached", data);
     }
     g_free(data);
@@ -496,8 +508,16 @@ static void run_live(Request *request)
         request_fail(request, "WrongMode", "the log has not been replayed to its end");
         return;
     }
+    const uint64_t begun = host_ns();
+    const pid_t frozen = request_bool(request, "freeze") ? ram_freeze() : 0;
+    const uint64_t freeze_ns = host_ns() - begun;
     fail_if(request, mode_live(&pauses, &virtual_ns));
+    pauses.freeze_ns = freeze_ns;
+    pauses.total_ns += freeze_ns;
     note_pause("live", pauses.total_ns);
+    if (frozen > 0) {
+        reply_frozen(request, frozen);
+    }
     request_reply(request, "virtualNs", "%" PRIu64, virtual_ns);
     reply_pauses(request, &pauses);
 }

@@ -28,6 +28,7 @@ static void sleep_once(CPUState *cpu, run_on_cpu_data data)
     pace.interrupt = false;
     pace.queued = false;
     pace.slept_ns += host_ns() - begun;
+    g_cond_broadcast(&pace.changed);
     g_mutex_unlock(&pace.lock);
     bql_lock();
 }

@@ -1,0 +1,27 @@
+// One command's worth of migration: find the destination, give the machine away, say how it went.
+
+import { randomUUID } from 'node:crypto';
+import type { Machine } from '../machine/index.js';
+import { connect } from '../wire/connect.js';
+import { identity } from './identity.js';
+import { sendMachine, type SourceOptions, type SourceResult } from './source.js';
+
+export interface MigrateOptions extends SourceOptions {
+  /** The destination's receiver. */
+  readonly host: string;
+  readonly port: number;
+  /** Names the migration in journals and reports; made when it is not given. */
+  readonly migrationId?: string;
+}
+
+/**
+ * Moves a running machine to the receiver at `host`:`port`.
+ * Once connected it never rejects: the result says how it ended, and the machine runs here unless it ended in `retired`
+ * (it runs there) or `unresolved` (`trmig status` says what to do).
+ * @throws TrmigError E_CONNECT, E_WIRE_*, E_ABORTED before anything was done to the machine.
+ */
+export async function migrate(machine: Machine, options: MigrateOptions): Promise<SourceResult> {
+  const { host, port, signal, migrationId = randomUUID() } = options;
+  const link = await connect(host, port, { identity, ...(signal && { signal }) });
+  return sendMachine(machine, link, migrationId, options);
+}

@@ -1,0 +1,116 @@
+// Listens for sources and takes what they offer: machines, and recordings that are shipped.
+// Invariants: a stranger's bytes end that stranger's connection only; machines of one name are taken one at a time.
+
+import { TrmigError, asTrmigError } from '../errors.js';
+import { Home } from '../machine/index.js';
+import { listen } from '../wire/connect.js';
+import type { OfferFrame } from '../wire/frames.js';
+import type { Link } from '../wire/link.js';
+import { receiveMachine, type DestinationResult } from './destination.js';
+import type { DestinationPhase } from './destination-states.js';
+import { identity } from './identity.js';
+import { readJournal } from './journal.js';
+import { answerFrom } from './ownership.js';
+
+export interface ReceiveOptions {
+  readonly home: Home;
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Stops listening and cancels what can still be cancelled. */
+  readonly signal?: AbortSignal;
+  readonly onPhase?: (phase: DestinationPhase, machine: string, peer: string) => void;
+  readonly onMachine?: (result: DestinationResult) => void;
+  /** Takes an offered recording; without it such offers are refused. */
+  readonly takeRecording?: (link: Link, offer: OfferFrame) => Promise<void>;
+  readonly onRefused?: (error: TrmigError) => void;
+}
+
+export interface Receiver {
+  readonly host: string;
+  readonly port: number;
+  /** Resolves when it listens no more and nothing is under way. */
+  readonly closed: Promise<void>;
+  /** Stops listening; what is under way goes on. */
+  close(): Promise<void>;
+}
+
+/** @throws TrmigError E_LISTEN */
+export async function receive(options: ReceiveOptions): Promise<Receiver> {
+  const underway = new Set<Promise<void>>();
+  const taken = new Set<string>();
+  const onLink = (link: Link): Promise<void> => {
+    const done = serve(link, options, taken).catch((error: unknown) => options.onRefused?.(asTrmigError(error)));
+    underway.add(done);
+    return done.finally(() => underway.delete(done));
+  };
+  const onRefused = options.onRefused;
+  const listener = await listen(options.host, options.port, {
+    identity,
+    onLink,
+    ...(onRefused && { onRefused }),
+  });
+  let closing: Promise<void> | null = null;
+  let resolveClosed: () => void = () => undefined;
+  const closed = new Promise<void>((resolve) => (resolveClosed = resolve));
+  const close = (): Promise<void> => {
+    closing ??= listener.close().then(async () => {
+      while (underway.size > 0) await Promise.all(underway);
+      resolveClosed();
+    });
+    return closing;
+  };
+  options.signal?.addEventListener('abort', () => void close(), { once: true });
+  if (options.signal?.aborted === true) void close();
+  return { host: listener.address, port: listener.port, closed, close };
+}
+
+/** One connection: its first frame says what it is for. */
+async function serve(link: Link, options: ReceiveOptions, taken: Set<string>): Promise<void> {
+  const first = await link.receive();
+  if (first === null) return;
+  if (first.kind === 'query') return answer(link, options.home, first.migrationId);
+  if (first.kind !== 'offer') {
+    const error = new TrmigError('E_WIRE_GARBAGE', `a connection begins with an offer, not with '${first.kind}'`);
+    link.destroy(error);
+    throw error;
+  }
+  if (first.mode === 'ship') {
+    if (options.takeRecording) return options.takeRecording(link, first);
+    return refuse(link, new TrmigError('E_PEER_REFUSED', 'this receiver takes no recordings'));
+  }
+  if (taken.has(first.machine)) {
+    return refuse(link, new TrmigError('E_BUSY', `'${first.machine}' is being received already`));
+  }
+  taken.add(first.machine);
+  try {
+    const { home, signal, onPhase } = options;
+    const result = await receiveMachine(link, first, {
+      home,
+      ...(signal && { signal }),
+      ...(onPhase && { onPhase: (phase, machine) => onPhase(phase, machine, link.name) }),
+    });
+    options.onMachine?.(result);
+  } finally {
+    taken.delete(first.machine);
+  }
+}
+
+async function refuse(link: Link, error: TrmigError): Promise<void> {
+  await link.send({ kind: 'refuse', code: error.code, message: error.message, hint: error.hint }).catch(() => undefined);
+  await link.close();
+}
+
+/** Answers a peer's question from the journals of this host's machines. */
+async function answer(link: Link, home: Home, migrationId: string): Promise<void> {
+  for (const name of await home.machineNames()) {
+    const { records } = await readJournal(home.machine(name).ownership);
+    const record = records.findLast((one) => one.migrationId === migrationId);
+    if (record === undefined) continue;
+    const holder = answerFrom(records, migrationId);
+    await link.send({ kind: 'answer', migrationId, holder, epoch: record.epoch });
+    return link.close();
+  }
+  await link.send({ kind: 'answer', migrationId, holder: 'unknown', epoch: 0 });
+  return link.close();
+}
