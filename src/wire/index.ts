@@ -1,0 +1,6 @@
+// The wire: frames over one connection between two hosts.
+export { connect, listen, type ConnectOptions, type Identity, type ListenOptions, type Listener } from './connect.js';
+export type * from './frames.js';
+export { Link, type LinkOptions, type PeerInfo } from './link.js';
+export { totalBytes, type BytesByKind, type LinkBytes, type LinkRates } from './meter.js';
+export { protocolVersionMax, protocolVersionMin } from './parser.js';
