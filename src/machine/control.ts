@@ -46,7 +46,7 @@ const messageSchema = z.union([
     error: z.object({ class: z.string().max(200), desc: z.string() }),
     id: z.number().int().optional(),
   }),
-  z.object({ event: z.string().max(200), data: z.unknown() }),
+  z.object({ event: z.string().max(200), data: z.unknown().optional() }),
 ]);
 
 /** Parses one line of a control connection. Throws a plain Error that says what is wrong; a caller gives it its code. */

@@ -34,7 +34,7 @@ export function firstLine(
         try {
           line = lines.push(end < 0 ? chunk : chunk.subarray(0, end + 1))[0];
         } catch (error) {
-          done(() => reject(error));
+          done(() => reject(error instanceof Error ? error : new Error(String(error))));
           return;
         }
         if (end < 0) continue;

@@ -81,10 +81,10 @@ function macAddress(): z.ZodType<string, string> {
     .transform((mac) => mac.toLowerCase());
 }
 
-const shift = z.union(
-  [z.number().int().min(0).max(icountShiftMax), z.literal('auto')],
-  `use a whole number from 0 to ${icountShiftMax}, or leave it out`,
-);
+function wholeNumber(least: number, most: number): z.ZodNumber {
+  const reason = `use a whole number from ${least} to ${most}`;
+  return z.number(reason).int(reason).min(least, reason).max(most, reason);
+}
 
 export const specSchema = z.strictObject({
   format: z.literal(SPEC_FORMAT, `this trmig reads format ${SPEC_FORMAT}`).default(SPEC_FORMAT),
@@ -104,9 +104,9 @@ export const specSchema = z.strictObject({
   hpet: onOff.default(false),
   cpu: word.default('qemu64'),
   memory,
-  smp: z.number().int().min(1).max(vcpusMax).default(1),
+  smp: wholeNumber(1, vcpusMax).default(1),
   accel: word.default('tcg'),
-  shift: shift.optional(),
+  shift: wholeNumber(0, icountShiftMax).or(z.literal('auto')).optional(),
   rtc: z.enum(['host', 'vm', 'rt']).default('host'),
   kernel: path.optional(),
   initrd: path.optional(),

@@ -48,7 +48,7 @@ export function checkSpec(value: unknown, options: ParseSpecOptions): MachineSpe
   }
   const parsed = specSchema.safeParse(value);
   const problems = crossProblems(value as Record<string, unknown>);
-  if (!parsed.success) problems.unshift(...parsed.error.issues.flatMap(describe));
+  if (!parsed.success) problems.unshift(...parsed.error.issues.flatMap((issue) => describe(issue, value)));
   if (!parsed.success || problems.length > 0) throw refusal(options.source, problems);
   const { memory, ...rest } = parsed.data;
   const absolute = (file: string): string => path.resolve(options.base, file);
@@ -132,13 +132,21 @@ function parseYaml(text: string, source: string): unknown {
   }
 }
 
-function describe(issue: z.core.$ZodIssue): Problem[] {
-  const at = formatPath(issue.path);
+function describe(issue: z.core.$ZodIssue, spec: object): Problem[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({ path: formatPath([...issue.path, key]), reason: 'there is no such field' }));
   }
-  const missing = issue.code === 'invalid_type' && issue.input === undefined && issue.message.includes('undefined');
-  return [{ path: at, reason: missing ? 'is missing' : issue.message }];
+  const missing = issue.code.startsWith('invalid_') && valueAt(spec, issue.path) === undefined;
+  // A message of our own says more than that something is missing.
+  const reason = missing && !issue.message.includes('needs a') ? 'is missing' : issue.message;
+  return [{ path: formatPath(issue.path), reason }];
+}
+
+function valueAt(spec: object, parts: readonly PropertyKey[]): unknown {
+  return parts.reduce<unknown>(
+    (value, part) => (value as Record<PropertyKey, unknown> | null | undefined)?.[part],
+    spec,
+  );
 }
 
 function formatPath(parts: readonly PropertyKey[]): string {
