@@ -4,24 +4,43 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
+#include <memory>
 #include <napi.h>
+#include <utility>
 #include <vector>
 
+#include "../core/chunk.h"
 #include "../core/page_buffer.h"
 
 namespace trmig {
 
-// Hands the first `bytes` of a buffer to JavaScript without a copy. What lies behind them is given back.
-inline Napi::Value to_buffer(Napi::Env env, PageBuffer data, size_t bytes) {
-    if (bytes == 0) return Napi::Buffer<uint8_t>::New(env, 0);
-    if (auto *shrunk = static_cast<uint8_t *>(std::realloc(data.get(), bytes))) {
-        (void)data.release();
-        data.reset(shrunk);
-    }
-    auto buffer = Napi::Buffer<uint8_t>::New(env, data.get(), bytes, [](Napi::Env, uint8_t *gone) { std::free(gone); });
-    (void)data.release();
+// Hands `bytes` at `data` to JavaScript without a copy; what owns them dies with the Buffer.
+template <typename Owner>
+Napi::Value to_buffer(Napi::Env env, uint8_t *data, size_t bytes, Owner owner) {
+    auto kept = std::make_unique<Owner>(std::move(owner));
+    auto buffer = Napi::Buffer<uint8_t>::New(
+        env, data, bytes, [](Napi::Env, uint8_t *, Owner *gone) { delete gone; }, kept.get());
+    (void)kept.release();
     return buffer;
+}
+
+inline Napi::Value to_buffer(Napi::Env env, std::vector<uint8_t> bytes) {
+    uint8_t *data = bytes.data(); // Stays where it is when the vector moves.
+    size_t size = bytes.size();
+    return to_buffer(env, data, size, std::move(bytes));
+}
+
+// The first `bytes` of a page buffer; the pages behind them are given back.
+inline Napi::Value to_buffer(Napi::Env env, PageBuffer pages, size_t bytes) {
+    size_t &mapped = pages.get_deleter().bytes;
+    size_t used = (bytes + image_page_bytes - 1) / image_page_bytes * image_page_bytes;
+    if (bytes == 0) return Napi::Buffer<uint8_t>::New(env, 0);
+    if (used < mapped) {
+        munmap(pages.get() + used, mapped - used);
+        mapped = used;
+    }
+    uint8_t *data = pages.get();
+    return to_buffer(env, data, bytes, std::move(pages));
 }
 
 inline Napi::Value to_page_array(Napi::Env env, const std::vector<uint32_t> &pages) {

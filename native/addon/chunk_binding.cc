@@ -24,7 +24,7 @@ protected:
     Napi::Value Result(Napi::Env env) override {
         auto result = Napi::Object::New(env);
         result.Set("pages", to_page_array(env, chunk_.pages));
-        result.Set("compressed", to_buffer(env, std::move(chunk_.compressed), chunk_.head.compressed_bytes));
+        result.Set("compressed", to_buffer(env, std::move(chunk_.compressed)));
         result.Set("checksum", Napi::BigInt::New(env, chunk_.checksum));
         return result;
     }

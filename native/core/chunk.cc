@@ -9,6 +9,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "page_buffer.h"
 #include "pages.h"
 #include "remote.h"
 
@@ -56,10 +57,9 @@ Failure capture_chunk(pid_t pid, uint64_t address, int level, Chunk &chunk) {
     size_t bytes = ZSTD_compressCCtx(bench.compressor.get(), bench.packed.get(), ZSTD_COMPRESSBOUND(chunk_bytes_max),
                                      raw, chunk.pages.size() * image_page_bytes, level);
     if (ZSTD_isError(bytes)) return {ENOMEM, "zstd", 0};
-    chunk.compressed = make_page_buffer(bytes);
-    std::memcpy(chunk.compressed.get(), bench.packed.get(), bytes);
+    chunk.compressed.assign(bench.packed.get(), bench.packed.get() + bytes);
     chunk.head.compressed_bytes = static_cast<uint32_t>(bytes);
-    chunk.checksum = checksum_of(chunk.head, chunk.pages.data(), chunk.compressed.get());
+    chunk.checksum = checksum_of(chunk.head, chunk.pages.data(), chunk.compressed.data());
     return {};
 }
 

@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "failure.h"
-#include "page_buffer.h"
 
 namespace trmig {
 
@@ -33,7 +32,7 @@ static_assert(sizeof(ChunkHead) == 24);
 struct Chunk {
     ChunkHead head{};
     std::vector<uint32_t> pages; // ascending, counted from first_page
-    PageBuffer compressed;       // head.compressed_bytes long
+    std::vector<uint8_t> compressed;
     uint64_t checksum = 0;
 };
 

@@ -201,7 +201,7 @@ void test_chunks() {
 
     Bytes to(from.size());
     auto restore = [&](const ChunkHead &head, uint64_t checksum) {
-        return restore_chunk(getpid(), address_of(to.data()), head, chunk.pages.data(), chunk.compressed.get(),
+        return restore_chunk(getpid(), address_of(to.data()), head, chunk.pages.data(), chunk.compressed.data(),
                              checksum);
     };
     EXPECT(restore(chunk.head, chunk.checksum + 1).error == EBADMSG);
