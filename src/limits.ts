@@ -69,8 +69,10 @@ export const controlReplyMsMax = 60_000;
 export const socketPathBytesMax = 107;
 /** A machine's name: a file name on every file system, and room for suffixes in the socket paths. */
 export const machineNameCharsMax = 63;
-/** A machine spec is read whole before it is judged. The largest honest one is a few KiB. */
-export const specBytesMax = 256 * KIB;
+/** A machine spec is read whole before it is judged. The largest honest one is a few KiB, and YAML parsing is not linear. */
+export const specBytesMax = 64 * KIB;
+/** Nesting of a spec's YAML, in parser states. The spec needs about ten; the YAML library recurses and would end the process. */
+export const specDepthMax = 40;
 /** Problems listed for one spec; more of them do not help a reader. */
 export const specProblemsMax = 50;
 /** Guest memory: QEMU's pc board boots with 1 MiB; the catalog and the image index hold 4 KiB page numbers in 32 bits. */
@@ -132,7 +134,14 @@ export const stopLeaseMs = 5_000;
 export const convergeTickMs = 10;
 /** Between two progress frames of a destination. */
 export const progressMs = 10;
+/** Between two updates of what a person watches. */
+export const progressTickMs = 100;
+/** Between two samples of a report, and how many it keeps: a page that a phone can draw. */
+export const sampleMs = 50;
+export const samplesMax = 4_000;
 /** How long the source keeps its stopped memory for the destination's digest. */
 export const verifyMsMax = 120_000;
 /** Encoded log that a destination keeps while the base image comes in: an hour of a busy guest's. */
 export const logSpoolBytesMax = 128 * MIB;
+/** The tracer's own bound: a paced guest must keep moving, or its watchdogs bark and nothing is gained any more. */
+export const paceMax = 0.95;

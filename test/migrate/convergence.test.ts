@@ -1,0 +1,162 @@
+import t from 'tap';
+import { Convergence, type ConvergencePolicy, type Verdict } from '../../src/migrate/convergence.js';
+import { Random } from '../simulate/random.js';
+
+/** A guest, a link and a destination, as far as convergence is concerned. Speeds in instructions per ms. */
+interface Plant {
+  readonly baseMs: number;
+  /** Of the unpaced source at a time. */
+  readonly record: (tMs: number) => number;
+  /** Of a destination that has work; the source's pace frees cores for it. */
+  readonly replay: (tMs: number, pace: number) => number;
+  /** Instructions whose log the link carries in a ms; absent: no limit. */
+  readonly linkInstructionsPerMs?: number;
+  readonly noise?: number;
+}
+
+const terms = { stopMs: 0.2, quiesceMs: 0.5, digestMs: 1, journalMs: 2, liveMs: 0.5 };
+const usual: ConvergencePolicy = { maxDowntimeMs: 50, timeoutMs: 60_000, onTimeout: 'abort' };
+
+interface Course {
+  readonly verdict: Verdict;
+  readonly tMs: number;
+  readonly lagInstructions: number;
+  readonly paces: readonly number[];
+}
+
+function follow(plant: Plant, policy: ConvergencePolicy = usual, seed = 1): Course {
+  const controller = new Convergence(policy);
+  const random = new Random(seed);
+  const stepMs = 20;
+  const pipeMs = 15;
+  let [source, shipped, destination, pace] = [0, 0, 0, 0];
+  /** Positions of the source, one a step: to find how old a position is. */
+  const positions: number[] = [0];
+  const paces: number[] = [];
+  for (let tMs = stepMs; tMs < 200_000; tMs += stepMs) {
+    source += plant.record(tMs) * stepMs * (1 - pace);
+    positions.push(source);
+    shipped = Math.min(source, shipped + (plant.linkInstructionsPerMs ?? Infinity) * stepMs);
+    const baseDone = tMs > plant.baseMs;
+    const atPipe = positions[Math.max(0, positions.length - 1 - Math.ceil(pipeMs / stepMs))]!;
+    const ahead = Math.min(shipped, atPipe);
+    if (baseDone) {
+      const jitter = 1 + (plant.noise ?? 0) * (2 * random.next() - 1);
+      destination = Math.max(destination, Math.min(ahead, destination + plant.replay(tMs, pace) * jitter * stepMs));
+    }
+    let age = 0;
+    while (age < positions.length - 1 && positions[positions.length - 1 - age]! > destination) age++;
+    const verdict = controller.judge({
+      tMs,
+      baseEndMs: baseDone ? plant.baseMs : null,
+      baseMs: plant.baseMs,
+      sourceIcount: Math.round(source),
+      destinationIcount: Math.round(destination),
+      lagHostMs: age * stepMs * (1 + (plant.noise ?? 0) * (random.next() - 0.5)),
+      logBytesPerS: 50_000,
+      logQueuedBytes: 0,
+      linkBytesPerS: null,
+      rttMs: 0.5,
+      pace,
+      terms,
+    });
+    pace = verdict.pace;
+    paces.push(pace);
+    if (verdict.decision !== 'wait') return { verdict, tMs, lagInstructions: source - destination, paces };
+  }
+  throw new Error('it never decides');
+}
+
+t.test('an idle guest is handed over as soon as its base is there, and never paced', (t) => {
+  const { verdict, tMs, paces } = follow({ baseMs: 1000, record: () => 500, replay: () => 400_000 });
+  t.equal(verdict.decision, 'handover');
+  t.ok(tMs < 1400, `after ${tMs} ms`);
+  t.equal(Math.max(...paces), 0);
+  t.end();
+});
+
+t.test('a guest that replays faster than it records is not paced', (t) => {
+  const { verdict, tMs, paces } = follow({ baseMs: 1000, record: () => 100_000, replay: () => 350_000 });
+  t.equal(verdict.decision, 'handover');
+  t.ok(tMs < 2000, `after ${tMs} ms`);
+  t.ok(Math.max(...paces) < 0.3, 'or hardly');
+  t.end();
+});
+
+for (const baseMs of [500, 1000, 4000, 15_000]) {
+  t.test(`a CPU-bound guest is handed over within four times its base's ${baseMs} ms`, (t) => {
+    for (const [name, ratio] of [
+      ['0.95', 0.95],
+      ['0.7', 0.7],
+      ['0.55', 0.55],
+    ] as const) {
+      const plant = { baseMs, record: () => 130_000, replay: () => 130_000 * ratio };
+      const { verdict, tMs, paces, lagInstructions } = follow(plant);
+      t.equal(verdict.decision, 'handover');
+      t.ok(tMs < Math.max(4 * baseMs, baseMs + 2500), `at ${name} of recording speed: after ${tMs} ms`);
+      const tailMs = lagInstructions / (130_000 * ratio);
+      t.ok(tailMs < usual.maxDowntimeMs, `with ${tailMs.toFixed(1)} ms to replay`);
+      t.ok(Math.max(...paces) <= 0.95);
+    }
+    t.end();
+  });
+}
+
+t.test('the pace is not higher than the lag needs', (t) => {
+  const { paces } = follow({ baseMs: 2000, record: () => 100_000, replay: () => 95_000 });
+  // The lag of 2 s in 3.2 s: the source may run at 0.95 − 0.625 of its speed.
+  t.ok(Math.max(...paces) < 0.8, `at most ${Math.max(...paces)}`);
+  t.ok(
+    paces.slice(0, 100).every((pace) => pace === 0),
+    'and none while the base is under way',
+  );
+  t.end();
+});
+
+t.test('noise of 40 % neither prevents the handover nor makes it early', (t) => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const plant = { baseMs: 2000, record: () => 100_000, replay: () => 95_000, noise: 0.4 };
+    const { verdict, tMs, lagInstructions } = follow(plant, usual, seed);
+    if (verdict.decision !== 'handover') t.fail(`seed ${seed}: ${verdict.decision}`);
+    if (tMs > 8000) t.fail(`seed ${seed}: after ${tMs} ms`);
+    if (lagInstructions / 95_000 > 1.6 * usual.maxDowntimeMs) t.fail(`seed ${seed}: lag of ${lagInstructions}`);
+  }
+  t.end();
+});
+
+t.test('a log faster than the link is paced down to what the link carries', (t) => {
+  const plant = { baseMs: 1000, record: () => 100_000, replay: () => 300_000, linkInstructionsPerMs: 40_000 };
+  const { verdict, paces } = follow(plant);
+  t.equal(verdict.decision, 'handover');
+  t.ok(Math.max(...paces) > 0.6);
+  t.end();
+});
+
+t.test('what cannot converge is told after the timeout, as the policy says', (t) => {
+  const plant = { baseMs: 500, record: () => 100_000, replay: () => 3_000 };
+  const decisions = (['abort', 'switch', 'postcopy'] as const).map((onTimeout) => {
+    const { verdict, tMs } = follow(plant, { ...usual, timeoutMs: 5000, onTimeout });
+    t.ok(tMs >= 5000 && tMs < 5100);
+    return verdict.decision;
+  });
+  t.strictSame(decisions, ['abort', 'handover', 'postcopy']);
+  const never = follow({ ...plant, baseMs: 50_000 }, { ...usual, timeoutMs: 5000, onTimeout: 'switch' });
+  t.equal(never.verdict.decision, 'abort', 'without the base there is nothing to switch to');
+  t.end();
+});
+
+t.test('pacing can be forbidden', (t) => {
+  const plant = { baseMs: 1000, record: () => 100_000, replay: () => 90_000 };
+  const { verdict, paces } = follow(plant, { ...usual, timeoutMs: 10_000, paceMax: 0 });
+  t.equal(verdict.decision, 'abort');
+  t.equal(Math.max(...paces), 0);
+  t.end();
+});
+
+t.test('a guest that turns idle is handed over at once', (t) => {
+  const record = (tMs: number): number => (tMs < 3000 ? 100_000 : 100);
+  const { verdict, tMs } = follow({ baseMs: 2000, record, replay: () => 95_000 });
+  t.equal(verdict.decision, 'handover');
+  t.ok(tMs < 6500, `after ${tMs} ms`);
+  t.end();
+});
