@@ -22,6 +22,7 @@ const code = (summary: string, hint: string, exit = 1, recovery: Recovery = 'fix
 export const ERROR_CODES = {
   E_ABORTED: code('The operation was cancelled', 'Run it again.', 130, 'retry'),
   E_INTERNAL: code('trmig met a state it should not be in', 'Please report this with the command you ran.', 70, 'bug'),
+  E_USAGE: code('The command line is not right', 'Check what was typed.', 2),
   E_WIRE_GARBAGE: code(
     "What came over the connection is not trmig's protocol",
     'Check that the address and port are those of a trmig.',
@@ -62,8 +63,19 @@ export const ERROR_CODES = {
   ),
   E_RECORDING_MISSING: code('This is not a recording', 'Give the directory that holds manifest.trm.'),
   E_RECORDING_EXISTS: code('A recording is there already', 'Choose another directory.'),
-  E_RECORDING_DAMAGED: code('A recording is damaged', 'Copy it again; `trmig log verify` lists all that is wrong.'),
+  E_RECORDING_DAMAGED: code('A recording is damaged', 'Copy it again; `trmig verify` lists all that is wrong.'),
   E_RECORDING_FORMAT: code('A recording is of a format that this trmig does not know', 'Read it with a newer trmig.'),
+  E_RECORDING_UNREADY: code(
+    'A recording has no complete checkpoint',
+    'Wait until its RAM image is written, or make another.',
+    1,
+    'retry',
+  ),
+  E_RECORDING_POSITION: code('A recording does not reach that far', 'Choose a position that it holds.', 2),
+  E_RECORDING_HELD: code(
+    'A recording may not go live: its machine goes on elsewhere',
+    'Add --fork to run it as a new machine.',
+  ),
   E_DISK_FULL: code('The disk is full', 'Free some space, or choose another directory.'),
   E_FILE_ACCESS: code('A file could not be read or written', 'Check the path and its permissions.'),
   // machine: the spec and its profile
@@ -77,7 +89,7 @@ export const ERROR_CODES = {
     'Set TRMIG_HOME to a shorter path, or give the machine a shorter name.',
   ),
   E_MACHINE_EXISTS: code('A machine of that name runs already', 'Stop it first, or choose another name.'),
-  E_MACHINE_UNKNOWN: code('There is no machine of that name', 'List the machines of this host with `trmig list`.'),
+  E_MACHINE_UNKNOWN: code('There is no machine of that name', 'List the machines of this host with `trmig ls`.'),
   E_MACHINE_STOP: code('The machine does not end', 'Look at the process that the message names.'),
   E_MACHINE_DEAD: code('The machine does not run (any more)', 'Start it again; its qemu.log says how it ended.'),
   E_QEMU_NOT_FOUND: code('No QEMU was found', 'Run scripts/setup.sh, or set TRMIG_QEMU to a QEMU 10.0 binary.'),
@@ -202,11 +214,17 @@ export const ERROR_CODES = {
     'Run `trmig resolve` for this machine first.',
   ),
   E_LOG_LOST: code('The log was lost', 'Migrate again; the guest runs where it ran.', 1, 'retry'),
-  E_LOG_SPOOL: code('The log outgrew what the destination keeps', 'Use a faster link, or move the guest while it does less.'),
+  E_LOG_SPOOL: code(
+    'The log outgrew what the destination keeps',
+    'Use a faster link, or move the guest while it does less.',
+  ),
   E_LEASE: code('The guest was stopped for too long and goes on', 'Migrate again.', 1, 'retry'),
   E_BUSY: code('The machine is in the middle of something', 'Look at it with `trmig status`.', 1, 'retry'),
   E_NO_ROOM: code('This host has too little memory for the guest', 'Free some memory, or choose another host.'),
-  E_NOT_CONVERGED: code('The destination did not catch up in time', 'Allow more --timeout or --max-downtime, or --on-timeout switch.'),
+  E_NOT_CONVERGED: code(
+    'The destination did not catch up in time',
+    'Allow more --timeout or --max-downtime, or --on-timeout switch.',
+  ),
   E_MACHINE_GONE: code('The QEMU of the machine is gone', 'Its qemu.log says how it ended.'),
 } as const satisfies Record<string, CodeInfo>;
 

@@ -1,0 +1,53 @@
+// What people type on the command line, as values: durations (`20ms`, `2.5s`), positions in a log, addresses. A bare number
+// is refused where a unit could be meant: 20 is twenty seconds to one and twenty milliseconds to another.
+import { TrmigError } from '../errors.js';
+
+const unitMs: Readonly<Record<string, number>> = { us: 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+/** "20ms", "2.5s", "10m" in milliseconds; null when it is no duration. */
+export function parseDuration(text: string): number | null {
+  const match = /^(\d{1,9}(?:\.\d{1,9})?) ?(us|ms|s|m|h)$/.exec(text.trim());
+  return match === null ? null : Number(match[1]) * unitMs[match[2]!]!;
+}
+
+/** @throws E_USAGE naming the flag */
+export function requireDuration(text: string, flag: string): number {
+  const ms = parseDuration(text);
+  if (ms !== null) return ms;
+  throw new TrmigError('E_USAGE', `--${flag} ${text}: this is no duration`, {
+    hint: 'Write a number and its unit: 20ms, 2.5s, 10m.',
+    facts: { flag, value: text },
+  });
+}
+
+/** Where a replay is to stop: an instruction count, or guest time after the checkpoint. */
+export type PositionText = { readonly icount: number } | { readonly guestMs: number };
+
+/**
+ * "123456" (instructions) or "2.5s" (guest time after the checkpoint).
+ * @throws E_USAGE
+ */
+export function requirePosition(text: string, flag: string): PositionText {
+  if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text))) return { icount: Number(text) };
+  const guestMs = parseDuration(text);
+  if (guestMs !== null) return { guestMs };
+  throw new TrmigError('E_USAGE', `--${flag} ${text}: this is neither an instruction count nor a time`, {
+    hint: 'Write an instruction count (123456) or guest time after the checkpoint (2.5s).',
+    facts: { flag, value: text },
+  });
+}
+
+/**
+ * "host:port", "[::1]:7000", ":7000" (with the host given as default).
+ * @throws E_USAGE
+ */
+export function requireAddress(text: string, hostDefault?: string): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? (match?.[2] === '' ? hostDefault : match?.[2]);
+  const port = Number(match?.[3]);
+  if (host !== undefined && port <= 65535) return { host, port };
+  throw new TrmigError('E_USAGE', `'${text}' is no address`, {
+    hint: 'Write host:port, such as 10.0.0.2:7600 or [::1]:7600.',
+    facts: { value: text },
+  });
+}

@@ -1,0 +1,28 @@
+import { Args, Flags } from '@oclif/core';
+import { BaseCommand } from '../cli/base-command.js';
+
+export default class Rm extends BaseCommand<typeof Rm> {
+  static override summary = 'Forget a machine that does not run.';
+  static override description =
+    'Removes its folder: spec, logs and ownership journal. Recordings stay. While a migration of it is unfinished it is ' +
+    'not removed without --force, because the journal says who owns it.';
+  static override examples = ['<%= config.bin %> rm web'];
+  static override args = { name: Args.string({ description: 'Machine.', required: true }) };
+  static override flags = { force: Flags.boolean({ summary: 'Remove it although a migration is unfinished.' }) };
+
+  async run(): Promise<void> {
+    const { Machine, TrmigError, standingOf } = await import('../index.js');
+    const { name } = this.args;
+    const home = await this.home();
+    const { ownership } = await standingOf(name, { home, signal: this.signal });
+    if (!this.flags.force && (ownership.advice !== null || ownership.error !== null)) {
+      const why = ownership.advice?.summary ?? ownership.error?.message ?? '';
+      throw new TrmigError('E_UNSETTLED', `'${name}' is not removed: ${why}`, {
+        ...(ownership.advice?.command && { hint: `Run: ${ownership.advice.command}` }),
+        facts: { name },
+      });
+    }
+    await Machine.remove(name, { home });
+    this.result({ name, removed: true }, () => `${name} is forgotten`);
+  }
+}

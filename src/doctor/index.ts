@@ -1,0 +1,24 @@
+// Looks at this host: can machines be run, recorded and moved here, and what has been left lying about?
+// Invariant: it changes nothing; the machine that it tries things on lives in a directory of its own and is gone afterwards.
+import { checkAddon, checkDisk, checkGuests, checkMemory, checkNode, checkUserfaultfd } from './host-checks.js';
+import { checkLeftovers, checkQemu, checkTogether, checkTracer } from './qemu-checks.js';
+import type { CheckContext, Finding } from './finding.js';
+
+export type { CheckContext, Finding, FindingLevel } from './finding.js';
+
+/** Every check's finding, as soon as it is there. @throws TrmigError E_ABORTED */
+export async function* diagnose(context: CheckContext): AsyncGenerator<Finding> {
+  yield checkNode();
+  const addon = checkAddon();
+  yield addon;
+  const [qemu, tracer] = [await checkQemu(context), await checkTracer()];
+  yield qemu;
+  yield tracer;
+  // Without either there is nothing to try.
+  if (qemu.level === 'ok' && tracer.level === 'ok') yield* checkTogether(context);
+  yield await checkUserfaultfd();
+  yield await checkMemory();
+  yield await checkDisk(context);
+  yield await checkGuests();
+  yield await checkLeftovers(context);
+}

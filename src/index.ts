@@ -1,0 +1,50 @@
+// The library's face: what programs, and the CLI, may use. Everything else is the house's own business.
+// Importing it loads all of the library but the native addon, which is loaded at its first use.
+export { ERROR_CODES, TrmigError, asTrmigError, type ErrorCode, type Facts } from './errors.js';
+export { icount, type Icount } from './units.js';
+export { version } from './version.js';
+
+// Machines
+export {
+  Home,
+  Machine,
+  checkName,
+  findQemu,
+  findTracer,
+  formatSpec,
+  loadSpec,
+  parseBytes,
+  parseSpec,
+  profileFindings,
+  type MachinePaths,
+  type MachineSpec,
+  type MachineState,
+  type MachineStatus,
+  type MachineSummary,
+  type TracerStatus,
+} from './machine/index.js';
+
+// Logs and recordings
+export {
+  RecordingReader,
+  decodeSegments,
+  diffLogs,
+  formatEvent,
+  readQemuLog,
+  sealSegment,
+  statLog,
+  verifyRecording,
+  type LogDifference,
+  type LogEvent,
+  type LogStat,
+  type RecordingCheck,
+  type RecordingManifest,
+  type RecordingProblem,
+  type Segment,
+} from './log/index.js';
+
+// Migration
+export { standingOf, type OwnershipStanding, type Standing } from './migrate/standing.js';
+
+// The host
+export { diagnose, type Finding, type FindingLevel } from './doctor/index.js';
