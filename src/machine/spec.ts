@@ -7,10 +7,10 @@
 // - Unknown keys are refused: a misspelt `hpett: off` must not be ignored.
 import { open, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { parseDocument } from 'yaml';
+import { Lexer, Parser, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { TrmigError } from '../errors.js';
-import { specBytesMax, specProblemsMax } from '../limits.js';
+import { specBytesMax, specDepthMax, specProblemsMax } from '../limits.js';
 import { formatBytes } from './memory.js';
 import { specSchema, type MachineSpec } from './spec-schema.js';
 
@@ -116,6 +116,7 @@ async function readBounded(source: string): Promise<string> {
 
 function parseYaml(text: string, source: string): unknown {
   try {
+    if (isDeep(text)) throw refusal(source, [{ path: '', reason: 'nested too deeply to be a spec' }]);
     const document = parseDocument(text, { version: '1.2', uniqueKeys: true, prettyErrors: true });
     const complaints = [...document.errors, ...document.warnings];
     if (complaints.length > 0) {
@@ -130,6 +131,18 @@ function parseYaml(text: string, source: string): unknown {
     if (cause instanceof TrmigError) throw cause;
     throw refusal(source, [{ path: '', reason: cause instanceof Error ? cause.message : String(cause) }], cause);
   }
+}
+
+/** Whether the text nests beyond all sense, found without recursion. */
+function isDeep(text: string): boolean {
+  const parser = new Parser();
+  for (const lexeme of new Lexer().lex(text)) {
+    for (const _ of parser.next(lexeme)) {
+      // The tokens themselves are of no interest here; parsing is what moves the stack.
+    }
+    if (parser.stack.length > specDepthMax) return true;
+  }
+  return false;
 }
 
 function describe(issue: z.core.$ZodIssue, spec: object): Problem[] {

@@ -112,7 +112,7 @@ export const emptySchema = z.object({});
 
 /** The events, by name. */
 export const eventSchemas = {
-  played: z.object({ seq: count, icount: position, virtualNs: count, hostNs: count }),
+  played: z.object({ seq: count, icount: position, virtualNs: count, hostNs: count, waitNs: count }),
   reached: z.object({
     icount: position,
     virtualNs: count,

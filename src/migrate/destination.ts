@@ -5,7 +5,7 @@
 
 import { TrmigError, asTrmigError } from '../errors.js';
 import { checkSameBlocks, clearTarget, restoreChunk, type ImageProcess } from '../checkpoint/index.js';
-import { captureConcurrency, progressMs, qemuStopMsMax } from '../limits.js';
+import { captureConcurrency, qemuStopMsMax } from '../limits.js';
 import { Machine, checkSpec, type FrozenImage, type Home, type MachineSpec, type TracerEventData } from '../machine/index.js';
 import { digestBlocks } from '../native/index.js';
 import type { CheckpointFrame, ImageChunkFrame, OfferFrame, SessionFrame } from '../wire/frames.js';
@@ -19,6 +19,7 @@ import {
 import { OwnershipJournal, type DestinationRecordState } from './journal.js';
 import { LogFeed } from './log-feed.js';
 import { isSettled, nextEpoch } from './ownership.js';
+import { ReplayProgress } from './replay-progress.js';
 import { Session, failureOf } from './session.js';
 import type { FinalState } from './source-states.js';
 
@@ -291,33 +292,22 @@ class DestinationRun {
 
   /** The tracer's events of the replay: progress for the source, and the end. */
   async #watch(): Promise<void> {
-    let toldMs = 0;
-    let last = { icount: 0, atMs: performance.now() };
+    const progress = new ReplayProgress((frame) => this.#tell({ ...frame, restoredBytes: this.#restoredBytes }));
     try {
       for await (const event of this.#machine!.tracer.events.stream({ signal: this.#over.signal })) {
+        if (event.event === 'played') progress.played(event.data);
+        if (event.event === 'reached') return this.#onReached(event.data);
         if (event.event === 'diverged') {
           const { seq, icount, expected, actual } = event.data;
           throw new TrmigError('E_DIVERGED', `the replay differs from the recording at instruction ${icount}`, {
             facts: { seq, icount, expected, actual },
           });
         }
-        if (event.event === 'reached') return this.#onReached(event.data);
-        const nowMs = performance.now();
-        if (event.event !== 'played' || nowMs - toldMs < progressMs) continue;
-        const replaySpeed = ((event.data.icount - last.icount) / Math.max(1, nowMs - last.atMs)) * 1000;
-        last = { icount: event.data.icount, atMs: nowMs };
-        toldMs = nowMs;
-        await this.#tell({
-          kind: 'progress',
-          phase: 'replaying',
-          ...event.data,
-          receivedBytes: 0,
-          restoredBytes: this.#restoredBytes,
-          replaySpeed: Math.round(replaySpeed),
-        });
       }
     } catch (error) {
       if (!this.#over.signal.aborted) this.#session.fail(error);
+    } finally {
+      progress.end();
     }
   }
 

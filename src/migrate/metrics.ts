@@ -1,31 +1,320 @@
+// What the source measures while it migrates: for convergence now, for the report later. Running numbers live here; what a
+// finished migration looks like is report.ts's type, built once at the end.
+// Invariant: nothing here waits or decides.
+
+import { hostname } from 'node:os';
 import type { TrmigError } from '../errors.js';
+import { samplesMax, sampleMs } from '../limits.js';
 import type { Segment } from '../log/index.js';
-import type { ArmCheckpointReply, FinishReply, MachineSpec } from '../machine/index.js';
-import type { Link } from '../wire/link.js';
+import type { ArmCheckpointReply, FinishReply, MachineSpec, TracerStatus } from '../machine/index.js';
 import type { LiveFrame, ProgressFrame, ReadyFrame } from '../wire/frames.js';
-import type { Sample, Verdict } from './converge-simple.js';
+import type { Link } from '../wire/link.js';
+import { totalBytes } from '../wire/meter.js';
+import type { ConvergenceSample, Verdict } from './controller.js';
+import type { Comparison, DowntimeTerms, MigrationReport, Outcome, ReportPause, ReportSample } from './report.js';
 import type { SourcePhase } from './source-states.js';
+import { version } from '../version.js';
+
+/** What a person watching wants to see. */
+export interface SourceProgress {
+  readonly phase: SourcePhase['at'];
+  readonly atMs: number;
+  readonly base: { readonly scannedBytes: number; readonly totalBytes: number };
+  readonly sentBytes: number;
+  readonly logBytes: number;
+  readonly sample: ReportSample | null;
+}
+
+const nsPerMs = 1e6;
+const hostMs = (): number => Number(process.hrtime.bigint()) / nsPerMs;
+/** Weight of the newest measurement. */
+const smoothing = 0.2;
+const smooth = (old: number, now: number): number => (old === 0 ? now : old + smoothing * (now - old));
+/** Journal writes and going live are predicted by these until they have been measured. */
+const journalMsGuess = 3;
+const liveMsGuess = 1;
+const freezeMsGuess = 3;
+/** Instructions in flight that do not count as lag: a few slices. */
+const caughtUpSegments = 2;
 
 export class SourceMetrics {
-  qemu = ''; ram = 'skipped';
-  #t: Record<string, unknown> = {};
-  #seg: Segment | null = null; #prog: ProgressFrame | null = null; #stopMs = 0;
-  #begun = performance.now();
-  constructor(readonly link: Link, readonly spec: MachineSpec) {}
-  phase(at: string): void { console.error((performance.now() - this.#begun).toFixed(1), 'phase', at); }
-  progress(frame: ProgressFrame): void { this.#prog = frame; }
-  ready(frame: ReadyFrame): void { this.#t['ready'] = frame; }
-  live(frame: LiveFrame): void { this.#t['live'] = frame; this.#t['downtimeMs'] = performance.now() - this.#stopMs; }
-  armed(a: ArmCheckpointReply): void { this.#t['arm'] = { shift: a.shift, pauses: a.pauses }; }
-  base(_at: unknown): void {}
-  baseSent(): void {}
-  segment(s: Segment): void { this.#seg = s; }
-  sample(): Sample { return { lagMs: ((this.#seg?.hostNs ?? 0) - (this.#prog?.hostNs ?? 0)) / 1e6, lagInstructions: (this.#seg?.to ?? 0) - (this.#prog?.icount ?? 0) }; }
-  judged(v: Verdict): void { if (Math.random() < 0.1) console.error(v, this.sample(), this.#prog?.replaySpeed); }
-  snapshot(p: string): unknown { return p; }
-  predicted(v: Verdict): void { this.#t['predicted'] = v; }
-  stopping(): void { this.#stopMs = performance.now(); }
-  finished(f: FinishReply): void { this.#t['finish'] = f; }
-  journaled(ms: number, state: string): void { this.#t['journal ' + state] = ms; }
-  report(phase: SourcePhase, error: TrmigError | null): unknown { return { phase, error, ram: this.ram, bytes: this.link.bytes, ...this.#t }; }
+  qemu = '';
+  ram: Comparison = 'skipped';
+  /** After the arming: the tracer's own list of pauses. */
+  status: TracerStatus | null = null;
+
+  readonly #begunMs = hostMs();
+  readonly #startedAt = new Date().toISOString();
+  readonly #phases: { phase: string; atMs: number }[] = [];
+  readonly #samples: ReportSample[] = [];
+  #phase: SourcePhase['at'] = 'connecting';
+  #base = { scannedBytes: 0, totalBytes: 0 };
+  #baseMs = 0;
+  #bytesAtBase = 0;
+  #arm: ArmCheckpointReply | null = null;
+  #armedMs = 0;
+  #last: Segment | null = null;
+  #cuts: { seq: number; hostNs: number }[] = [];
+  #log = { rawBytes: 0, events: 0, segments: 0 };
+  #progress: { frame: ProgressFrame; atMs: number } | null = null;
+  #sourcePerSecond = 0;
+  #replayPerSecond = 0;
+  #latencyMs = 0;
+  #journalMs = 0;
+  #pace = { now: 0, max: 0, weighted: 0, sinceMs: 0, fromMs: 0 };
+  #verdict: Verdict | null = null;
+  #rate = { atMs: 0, sent: 0, log: 0 };
+  #stoppedMs = 0;
+  #finished: FinishReply | null = null;
+  #drainedMs = 0;
+  #ready: { frame: ReadyFrame; atMs: number } | null = null;
+  #committedMs = 0;
+  #live: { frame: LiveFrame; atMs: number } | null = null;
+
+  constructor(
+    readonly migrationId: string,
+    readonly link: Link,
+    readonly spec: MachineSpec,
+    readonly verify: boolean,
+  ) {}
+
+  get atMs(): number {
+    return hostMs() - this.#begunMs;
+  }
+
+  phase(at: SourcePhase['at']): void {
+    this.#phase = at;
+    this.#phases.push({ phase: at, atMs: this.atMs });
+  }
+
+  armed(reply: ArmCheckpointReply): void {
+    this.#arm = reply;
+    this.#armedMs = hostMs();
+  }
+
+  base(at: { scannedBytes: number; totalBytes: number }): void {
+    this.#base = at;
+  }
+
+  baseSent(): void {
+    this.#baseMs = this.atMs;
+    this.#bytesAtBase = totalBytes(this.link.bytes.sent);
+    this.#pace.sinceMs = this.#pace.fromMs = hostMs();
+  }
+
+  segment(segment: Segment): void {
+    const last = this.#last;
+    this.#last = segment;
+    this.#log.rawBytes += segment.payload.length;
+    this.#log.events += segment.events;
+    this.#log.segments++;
+    this.#cuts.push({ seq: segment.seq, hostNs: segment.hostNs });
+    if (last === null || segment.hostNs <= last.hostNs) return;
+    const perSecond = ((segment.to - last.to) * 1e9) / (segment.hostNs - last.hostNs);
+    // While the source is paced its own speed does not show, unless it is higher than what was known.
+    if (this.#pace.now === 0 || perSecond > this.#sourcePerSecond) {
+      this.#sourcePerSecond = smooth(this.#sourcePerSecond, perSecond);
+    }
+  }
+
+  progress(frame: ProgressFrame): void {
+    const atMs = hostMs();
+    if (frame.replaySpeed > 0) this.#replayPerSecond = smooth(this.#replayPerSecond, frame.replaySpeed);
+    this.#progress = { frame, atMs };
+    while (this.#cuts.length > 1 && this.#cuts[0]!.seq < frame.seq) this.#cuts.shift();
+    const cut = this.#cuts[0];
+    if (cut?.seq === frame.seq && this.#behindSegments() <= caughtUpSegments) {
+      this.#latencyMs = smooth(this.#latencyMs, atMs - cut.hostNs / nsPerMs);
+    }
+  }
+
+  #behindSegments(): number {
+    return (this.#last?.seq ?? 0) - (this.#progress?.frame.seq ?? -1);
+  }
+
+  /** For convergence. */
+  sample(): ConvergenceSample {
+    const nowMs = hostMs();
+    const sourceAgeS = this.#last === null ? 0 : Math.max(0, nowMs - this.#last.hostNs / nsPerMs) / 1000;
+    const [sent, played] = [this.#last?.to ?? 0, this.#progress?.frame.icount ?? 0];
+    const replayAgeS = this.#progress === null ? 0 : (nowMs - this.#progress.atMs) / 1000;
+    const behind = this.#behindSegments();
+    const { rttMs } = this.link.rates;
+    const pauses = this.#arm?.pauses;
+    return {
+      atMs: this.atMs,
+      baseMs: this.#baseMs,
+      // An idle guest executes nothing while no segment is cut; a busy one cuts every few ms.
+      sourceIcount: sent + this.#sourcePerSecond * (1 - this.#pace.now) * Math.min(sourceAgeS, 0.05),
+      destinationIcount: Math.min(sent, played + this.#replayPerSecond * replayAgeS),
+      caughtUp: behind <= caughtUpSegments,
+      sourcePerSecond: this.#sourcePerSecond,
+      replayPerSecond: behind <= 0 ? Math.max(this.#replayPerSecond, 1) : this.#replayPerSecond,
+      latencyMs: this.#latencyMs,
+      rttMs: rttMs ?? 1,
+      fixedMs: {
+        stopMs: ((pauses?.stopNs ?? 0) + (pauses?.quiesceNs ?? 0)) / nsPerMs + 0.3,
+        digestMs: (pauses?.stateNs ?? 0) / nsPerMs,
+        journalMs: 2 * (this.#journalMs || journalMsGuess),
+        liveMs: liveMsGuess + (this.verify ? (pauses?.freezeNs ?? freezeMsGuess * nsPerMs) / nsPerMs : 0),
+      },
+    };
+  }
+
+  judged(verdict: Verdict): void {
+    this.#verdict = verdict;
+    const atMs = this.atMs;
+    if (atMs - (this.#samples.at(-1)?.atMs ?? -Infinity) < sampleMs || this.#samples.length >= samplesMax) return;
+    this.#samples.push(this.#reportSample());
+  }
+
+  /** The pace that is in force from now on. */
+  paced(pace: number): void {
+    const nowMs = hostMs();
+    if (this.#pace.sinceMs > 0) this.#pace.weighted += this.#pace.now * (nowMs - this.#pace.sinceMs);
+    this.#pace = { ...this.#pace, now: pace, max: Math.max(this.#pace.max, pace), sinceMs: nowMs };
+  }
+
+  #reportSample(): ReportSample {
+    const nowMs = hostMs();
+    const sent = this.link.bytes.sent;
+    const seconds = Math.max(0.001, (nowMs - this.#rate.atMs) / 1000);
+    const total = totalBytes(sent);
+    const first = this.#rate.atMs === 0;
+    const perSecond = (now: number, before: number): number => (first ? 0 : Math.round((now - before) / seconds));
+    const [logBytesPerSecond, linkBytesPerSecond] = [perSecond(sent.log, this.#rate.log), perSecond(total, this.#rate.sent)];
+    this.#rate = { atMs: nowMs, sent: total, log: sent.log };
+    const at = this.sample();
+    return {
+      atMs: this.atMs,
+      phase: this.#phase,
+      sourceIcount: Math.round(at.sourceIcount),
+      destinationIcount: Math.round(at.destinationIcount),
+      lagInstructions: Math.round(this.#verdict?.lagInstructions ?? at.sourceIcount - at.destinationIcount),
+      lagMs: this.#verdict?.terms.replayMs ?? 0,
+      logBytesPerSecond,
+      linkBytesPerSecond,
+      replayPerSecond: Math.round(this.#replayPerSecond),
+      sourcePerSecond: Math.round(this.#sourcePerSecond),
+      replaySpeed: this.#sourcePerSecond > 0 ? this.#replayPerSecond / this.#sourcePerSecond : 0,
+      pace: this.#pace.now,
+      predictedDowntimeMs: this.#verdict?.predictedDowntimeMs ?? 0,
+    };
+  }
+
+  /** Called by a clock while nothing is judged yet. */
+  tick(): SourceProgress {
+    if (this.#phase === 'shipping' && this.atMs - (this.#samples.at(-1)?.atMs ?? -Infinity) >= sampleMs) {
+      this.#samples.push(this.#reportSample());
+    }
+    const { sent } = this.link.bytes;
+    return {
+      phase: this.#phase,
+      atMs: this.atMs,
+      base: this.#base,
+      sentBytes: totalBytes(sent),
+      logBytes: sent.log,
+      sample: this.#samples.at(-1) ?? null,
+    };
+  }
+
+  stopping(): void {
+    this.paced(this.#pace.now);
+    this.#stoppedMs = hostMs();
+  }
+
+  finished(reply: FinishReply): void {
+    this.#finished = reply;
+    this.#drainedMs = hostMs();
+  }
+
+  ready(frame: ReadyFrame): void {
+    this.#ready = { frame, atMs: hostMs() };
+  }
+
+  /** A journal record took `ms`; the quickest one predicts those inside the handover. */
+  journaled(ms: number): void {
+    this.#journalMs = this.#journalMs === 0 ? ms : Math.min(ms, this.#journalMs);
+  }
+
+  committed(): void {
+    this.#committedMs = hostMs();
+  }
+
+  live(frame: LiveFrame): void {
+    this.#live ??= { frame, atMs: hostMs() };
+  }
+
+  #downtime(): { downtimeMs: number; terms: DowntimeTerms } | null {
+    if (this.#live === null || this.#ready === null || this.#finished === null) return null;
+    const { frame: live, atMs: liveMs } = this.#live;
+    const { frame: ready, atMs: readyMs } = this.#ready;
+    const pauses = this.#finished.pauses;
+    const ms = (ns: number): number => ns / nsPerMs;
+    const downtimeMs = liveMs - this.#stoppedMs;
+    const stopMs = ms(pauses.stopNs);
+    const quiesceMs = ms(pauses.quiesceNs);
+    const digestMs = ms(ready.digestNs);
+    const ownershipMs = Math.max(0, this.#committedMs - readyMs) + ms(live.journalNs);
+    const goneLiveMs = ms(live.flipNs + live.startNs);
+    const tailMs = Math.max(0, readyMs - this.#stoppedMs - stopMs - quiesceMs - digestMs);
+    const linkMs = downtimeMs - (stopMs + quiesceMs + tailMs + digestMs + ownershipMs + goneLiveMs);
+    return { downtimeMs, terms: { stopMs, quiesceMs, tailMs, digestMs, ownershipMs, liveMs: goneLiveMs, linkMs } };
+  }
+
+  #pauses(): ReportPause[] {
+    if (this.#arm === null) return [];
+    return (this.status?.pauses ?? [])
+      .filter(({ hostNs }) => hostNs / nsPerMs >= this.#begunMs)
+      .map(({ what, ns, hostNs }) => ({ what, ms: ns / nsPerMs, atMs: hostNs / nsPerMs - this.#begunMs }));
+  }
+
+  report(phase: SourcePhase, error: TrmigError | null): MigrationReport {
+    const { sent } = this.link.bytes;
+    const downtime = phase.at === 'retired' ? this.#downtime() : null;
+    const compared = this.#ready !== null && this.#finished !== null;
+    const compare = (key: 'registers' | 'devices'): Comparison =>
+      !compared ? 'skipped' : this.#ready!.frame[key] === this.#finished![key] ? 'equal' : 'different';
+    const catchingUpMs = this.#pace.sinceMs - this.#pace.fromMs;
+    const outcome: Outcome = phase.at === 'retired' ? 'completed' : phase.at === 'aborted' ? 'aborted' : 'failed';
+    const { memoryBytes, smp: vcpus, arch, board } = this.spec;
+    const guestMs = this.#finished && this.#arm ? (this.#finished.virtualNs - this.#arm.virtualNs) / nsPerMs : null;
+    return {
+      format: 1,
+      strategy: 'trace',
+      migrationId: this.migrationId,
+      machine: this.spec.name,
+      outcome,
+      owner: phase.at === 'retired' ? 'destination' : outcome === 'failed' && phase.at !== 'failed' ? 'unresolved' : 'source',
+      startedAt: this.#startedAt,
+      downtimeMs: downtime?.downtimeMs ?? null,
+      downtime: downtime?.terms ?? null,
+      predictedDowntimeMs: this.#finished === null ? null : (this.#verdict?.predictedDowntimeMs ?? null),
+      predicted: this.#finished === null ? null : { ...this.#verdict?.terms },
+      totalMs: this.#live === null ? this.atMs : this.#live.atMs - this.#begunMs,
+      phases: this.#phases,
+      pauses: this.#pauses(),
+      bytes: {
+        ...sent,
+        total: totalBytes(sent),
+        afterBase: this.#bytesAtBase === 0 ? 0 : totalBytes(sent) - this.#bytesAtBase,
+      },
+      log: { ...this.#log, wireBytes: sent.log, instructions: this.#last?.to ?? 0 },
+      digests: { ram: this.ram, devices: compare('devices'), registers: compare('registers') },
+      pacing: {
+        max: this.#pace.max,
+        meanWhileCatchingUp: catchingUpMs > 0 ? this.#pace.weighted / catchingUpMs : 0,
+        pacedMs: (this.status?.pacedNs ?? 0) / nsPerMs,
+      },
+      clock: {
+        shift: this.#arm?.shift ?? null,
+        behindMs: guestMs === null ? null : this.#stoppedMs - this.#armedMs - guestMs,
+      },
+      samples: this.#samples,
+      guest: { arch, board, memoryBytes, vcpus },
+      qemu: this.qemu,
+      host: { source: hostname(), destination: this.link.peer.host, trmig: version },
+      error: error?.toJSON() ?? null,
+    };
+  }
 }

@@ -6,17 +6,18 @@
 import { hostname } from 'node:os';
 import { ERROR_CODES, TrmigError, asTrmigError, type ErrorCode } from '../errors.js';
 import { captureImage } from '../checkpoint/index.js';
-import { convergeTickMs, probeMs, segmentBytesShipping, segmentMsShipping, stopLeaseMs, verifyMsMax } from '../limits.js';
+import { convergeTickMs, probeMs, progressTickMs, segmentBytesShipping, segmentMsShipping, stopLeaseMs, verifyMsMax } from '../limits.js';
 import { WireEncoder, encodedHeader, type Segment } from '../log/index.js';
 import { chooseShift, formatSpec, type ArmCheckpointReply, type Machine } from '../machine/index.js';
 import { digestBlocks } from '../native/index.js';
 import type { ReadyFrame, SessionFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
-import { Convergence, type ConvergencePolicy } from './converge-simple.js';
+import { judge, type ConvergencePolicy } from './controller.js';
 import { OwnershipJournal, type SourceRecordState } from './journal.js';
 import { LogPump } from './log-pump.js';
-import { SourceMetrics } from './metrics.js';
+import { SourceMetrics, type SourceProgress } from './metrics.js';
 import { isSettled, nextEpoch } from './ownership.js';
+import type { MigrationReport } from './report.js';
 import { Session, failureOf } from './session.js';
 import {
   nextSource,
@@ -34,14 +35,17 @@ export interface SourceOptions {
   /** What the destination dials to ask this host's journal; '' and 0 when this host does not listen. */
   readonly listens?: { readonly host: string; readonly port: number };
   readonly onPhase?: (phase: SourcePhase) => void;
-  readonly onProgress?: (progress: unknown) => void;
+  readonly onProgress?: (progress: SourceProgress) => void;
 }
 
 export interface SourceResult {
   readonly phase: SourcePhase;
   readonly error: TrmigError | null;
-  readonly report: unknown;
+  readonly report: MigrationReport;
 }
+
+/** Smaller changes of the pace are not worth a message. */
+const paceStep = 0.02;
 
 const isLast = (phase: SourcePhase): boolean => ['aborted', 'failed', 'retired', 'unresolved'].includes(phase.at);
 
@@ -70,7 +74,7 @@ class SourceRun {
     readonly migrationId: string,
     readonly options: SourceOptions,
   ) {
-    this.#metrics = new SourceMetrics(link, machine.spec);
+    this.#metrics = new SourceMetrics(migrationId, link, machine.spec, options.verify);
     let resolve: (ram: string) => void = () => undefined;
     this.#verified = { ram: new Promise((done) => (resolve = done)), resolve: (ram) => resolve(ram) };
     this.#session = new Session<SourcePhase, SourceEvent, SourceEffect>({
@@ -103,7 +107,9 @@ class SourceRun {
       this.#session.fail(error);
     }
     if (this.options.signal?.aborted === true) onAbort();
+    const ticking = setInterval(() => this.options.onProgress?.(this.#metrics.tick()), progressTickMs);
     const phase = await this.#session.ended;
+    clearInterval(ticking);
     this.options.signal?.removeEventListener('abort', onAbort);
     this.#over.abort();
     if (this.#renewing !== null) clearInterval(this.#renewing);
@@ -232,6 +238,7 @@ class SourceRun {
       case 'journal':
         return this.#writeJournal(effect.state);
       case 'sendCommit':
+        this.#metrics.committed();
         return this.link.send({ kind: 'commit', migrationId: this.migrationId, epoch: this.#epoch });
       case 'redial':
         // The connection is this session's only one: a later command asks again (`trmig resolve`).
@@ -330,24 +337,23 @@ class SourceRun {
   }
 
   async #converge(): Promise<void> {
-    const controller = new Convergence(this.options.policy);
     const { tracer } = this.machine;
     let pace = 0;
     while (this.#session.phase.at === 'catching-up') {
-      const verdict = controller.judge(this.#metrics.sample());
+      const verdict = judge(this.#metrics.sample(), this.options.policy);
       this.#metrics.judged(verdict);
-      this.options.onProgress?.(this.#metrics.snapshot(this.#session.phase.at));
       if (verdict.decision === 'handover') {
-        this.#metrics.predicted(verdict);
+        this.#metrics.status = await tracer.status();
         this.#session.dispatch({ type: 'handover' });
         return;
       }
       if (verdict.decision === 'abort') {
-        throw new TrmigError('E_NOT_CONVERGED', `no handover within the timeout: ${verdict.reason}`);
+        throw new TrmigError('E_NOT_CONVERGED', `no handover within ${this.options.policy.timeoutMs} ms: ${verdict.reason}`);
       }
-      if (Math.abs(verdict.pace - pace) >= 0.01) {
+      if (Math.abs(verdict.pace - pace) >= paceStep) {
         pace = verdict.pace;
         await tracer.pace(pace);
+        this.#metrics.paced(pace);
       }
       await new Promise((done) => setTimeout(done, convergeTickMs));
     }
@@ -384,7 +390,7 @@ class SourceRun {
       this.#session.dispatch({ type, error: failureOf(error) });
       return;
     }
-    this.#metrics.journaled(performance.now() - begunMs, state);
+    this.#metrics.journaled(performance.now() - begunMs);
     if (awaited) this.#session.dispatch({ type: 'journaled' });
   }
 

@@ -582,8 +582,9 @@ static void report_played(void)
         return;
     }
     control.played = played;
-    char *data = g_strdup_printf("\"seq\":%" PRIu64 ",\"icount\":%" PRIu64 ",\"virtualNs\":%" PRIu64 ",\"hostNs\":%" PRIu64,
-                                 played.seq, played.icount, played.virtual_ns, played.host_ns);
+    char *data = g_strdup_printf("\"seq\":%" PRIu64 ",\"icount\":%" PRIu64 ",\"virtualNs\":%" PRIu64 ",\"hostNs\":%" PRIu64
+                                 ",\"waitNs\":%" PRIu64,
+                                 played.seq, played.icount, played.virtual_ns, played.host_ns, played.wait_ns);
     control_event("played", data);
     g_free(data);
 }

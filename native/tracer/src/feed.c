@@ -195,9 +195,11 @@ static void end_segment(void)
 /* Waits for the next segment, or for the reason that there is none. Lock held. */
 static void begin_segment(void)
 {
+    const uint64_t begun = host_ns();
     while (g_queue_is_empty(&feed.queue) && feed.stream_end == FEED_RUNNING && !feed.closing) {
         g_cond_wait(&feed.changed, &feed.lock);
     }
+    feed.played.wait_ns += host_ns() - begun;
     feed.current = g_queue_pop_head(&feed.queue);
     if (!feed.current) {
         feed.end = feed.stream_end == FEED_DAMAGED ? FEED_DAMAGED : FEED_LOST;

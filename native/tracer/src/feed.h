@@ -28,6 +28,7 @@ typedef enum {
 typedef struct {
     uint64_t seq, icount, virtual_ns, host_ns;
     uint64_t segments; /* played to their ends */
+    uint64_t wait_ns;  /* time in which the replay stood still because the log had not come yet */
 } FeedPlayed;
 
 typedef struct {

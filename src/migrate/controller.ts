@@ -1,0 +1,123 @@
+// When to hand over, and how hard to pace until then. Pure: the caller brings clock and measurements.
+//
+// The log falls behind by what it takes to transfer and to replay. With N instructions not yet replayed, a source that
+// executes r_s a second and a destination that replays r_d, a source paced by p closes the gap in N / (r_d - r_s (1 - p))
+// seconds; p is chosen to close it by a deadline. Once closed, the gap stays at what the source executes during the
+// pipeline's latency (cut, transfer, replay, report), so the last pacing makes that fit the downtime that is allowed.
+//
+// Invariants: a prediction is a sum of terms that are measured on this pair of hosts; `handover` is only ever said when the
+// prediction fits, or when the time is up and the policy says `switch`.
+
+/** What people ask for. */
+export interface ConvergencePolicy {
+  readonly maxDowntimeMs: number;
+  /** From the migration's start to the handover. */
+  readonly timeoutMs: number;
+  readonly onTimeout: 'abort' | 'switch';
+  /** The most that the source's vCPU may be slowed, 0 … 0.95. */
+  readonly maxPace: number;
+}
+
+/** One look at both sides. Instruction counts are of the log; rates are per second and unpaced. */
+export interface ConvergenceSample {
+  /** Since the migration's start. */
+  readonly atMs: number;
+  /** When the base image was in place, since the migration's start. */
+  readonly baseMs: number;
+  readonly sourceIcount: number;
+  readonly destinationIcount: number;
+  /** Whether all that was sent has been replayed, but for what is under way. */
+  readonly caughtUp: boolean;
+  readonly sourcePerSecond: number;
+  /** 0 while nothing has been replayed. */
+  readonly replayPerSecond: number;
+  /** From a segment's cut to the report that it was replayed, when nothing lags. */
+  readonly latencyMs: number;
+  readonly rttMs: number;
+  readonly fixedMs: FixedTerms;
+}
+
+/** What a handover costs whatever the lag. */
+export interface FixedTerms {
+  /** Stop and quiesce. */
+  readonly stopMs: number;
+  readonly digestMs: number;
+  /** Both journals' syncs. */
+  readonly journalMs: number;
+  readonly liveMs: number;
+}
+
+export interface Verdict {
+  readonly decision: 'wait' | 'handover' | 'abort';
+  /** Share of time that the source's vCPU should sleep. */
+  readonly pace: number;
+  readonly predictedDowntimeMs: number;
+  /** The prediction's parts. */
+  readonly terms: FixedTerms & { readonly linkMs: number; readonly replayMs: number };
+  /** Instructions that the destination is behind. */
+  readonly lagInstructions: number;
+  /** For people: why not yet, or why now. */
+  readonly reason: string;
+}
+
+/** Until a replay has shown its speed. TCG's slow end: an honest guess errs towards waiting. */
+const replayPerSecondGuess = 50e6;
+/** A gap should be closed by so many times the base image's time, counted from the start. */
+const closeByBaseTimes = 2.5;
+const closeWithinMsMin = 300;
+/** What the tail may always have of the allowed downtime: pacing cannot mend the other terms. */
+const tailShareMin = 0.25;
+/** The share of the allowed tail that the last pace aims at: latency varies. */
+const tailMargin = 0.6;
+/** A gap that replays in less is a matter of the last pace, not of catching up. */
+const nearMs = 250;
+/** How much of the timeout may be spent on closing the gap; the rest is for what was not foreseen. */
+const timeoutShare = 0.6;
+
+/** Predicts the downtime of a handover that began now. */
+export function predict(sample: ConvergenceSample): Pick<Verdict, 'predictedDowntimeMs' | 'terms' | 'lagInstructions'> {
+  const lagInstructions = Math.max(0, sample.sourceIcount - sample.destinationIcount);
+  const replayPerSecond = sample.replayPerSecond > 0 ? sample.replayPerSecond : replayPerSecondGuess;
+  const terms = {
+    ...sample.fixedMs,
+    // Final segment, ready, commit, live: each crosses once.
+    linkMs: 2 * sample.rttMs,
+    replayMs: (lagInstructions / replayPerSecond) * 1000,
+  };
+  const predictedDowntimeMs = Object.values(terms).reduce((sum, ms) => sum + ms, 0);
+  return { predictedDowntimeMs, terms, lagInstructions };
+}
+
+/** The pace that closes a gap of `lag` instructions within `withinMs`. */
+function closingPace(sample: ConvergenceSample, lag: number, withinMs: number): number {
+  if (sample.sourcePerSecond <= 0 || sample.replayPerSecond <= 0) return 0;
+  return 1 - (sample.replayPerSecond - (lag / withinMs) * 1000) / sample.sourcePerSecond;
+}
+
+/** The pace under which what the source executes during the pipeline's latency replays within `tailMs`. */
+function lastPace(sample: ConvergenceSample, tailMs: number): number {
+  if (sample.sourcePerSecond <= 0 || sample.replayPerSecond <= 0 || sample.latencyMs <= 0) return 0;
+  return 1 - (tailMs * tailMargin * sample.replayPerSecond) / (sample.sourcePerSecond * sample.latencyMs);
+}
+
+/** Judges one sample. Stateless: the measurements carry the history, smoothed where they are taken. */
+export function judge(sample: ConvergenceSample, policy: ConvergencePolicy): Verdict {
+  const prediction = predict(sample);
+  const { predictedDowntimeMs, terms, lagInstructions } = prediction;
+  if (sample.caughtUp && predictedDowntimeMs <= policy.maxDowntimeMs) {
+    return { ...prediction, decision: 'handover', pace: 0, reason: 'the prediction fits' };
+  }
+  const needs = `a handover would take ${predictedDowntimeMs.toFixed(1)} of ${policy.maxDowntimeMs} ms`;
+  if (sample.atMs >= policy.timeoutMs) {
+    if (policy.onTimeout === 'abort') return { ...prediction, decision: 'abort', pace: 0, reason: needs };
+    return { ...prediction, decision: 'handover', pace: 0, reason: `the time is up; ${needs}` };
+  }
+  const closeByMs = Math.min(closeByBaseTimes * sample.baseMs, timeoutShare * policy.timeoutMs);
+  const withinMs = Math.max(closeWithinMsMin, closeByMs - sample.atMs);
+  const otherMs = predictedDowntimeMs - terms.replayMs;
+  const tailMs = Math.max(tailShareMin * policy.maxDowntimeMs, policy.maxDowntimeMs - otherMs);
+  const closing = sample.caughtUp ? 0 : closingPace(sample, lagInstructions, withinMs);
+  const last = terms.replayMs < nearMs ? lastPace(sample, tailMs) : 0;
+  const pace = Math.min(policy.maxPace, Math.max(0, closing, last));
+  return { ...prediction, decision: 'wait', pace, reason: needs };
+}
