@@ -33,7 +33,6 @@ export {
   readQemuLog,
   sealSegment,
   statLog,
-  verifyRecording,
   type LogDifference,
   type LogEvent,
   type LogStat,
@@ -42,6 +41,8 @@ export {
   type RecordingProblem,
   type Segment,
 } from './log/index.js';
+
+export { checkRecording, type WholeCheck } from './forensics/check-recording.js';
 
 // Migration
 export { standingOf, type OwnershipStanding, type Standing } from './migrate/standing.js';

@@ -92,7 +92,12 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
   }
 
   protected jsonLine(value: object): void {
-    this.write(`${JSON.stringify(value, jsonSafe)}\n`);
+    this.write(this.jsonText(value));
+  }
+
+  /** The line that `jsonLine` would print. */
+  protected jsonText(value: object): string {
+    return `${JSON.stringify(value, jsonSafe)}\n`;
   }
 
   protected print(text: string | readonly string[]): void {
@@ -168,7 +173,10 @@ function usageError(thrown: Error): TrmigError | null {
   return new TrmigError('E_USAGE', message.join(' '), { cause: thrown });
 }
 
-/** Digests and checksums are bigint; JSON has no such number. */
-function jsonSafe(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? value.toString(16).padStart(16, '0') : value;
+/** JSON has neither 64-bit integers nor bytes: the former become decimal strings, the latter hex. */
+function jsonSafe(this: Record<string, unknown>, key: string, value: unknown): unknown {
+  // Buffers have been through their own toJSON by now.
+  const raw = this[key];
+  if (raw instanceof Uint8Array) return Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString('hex');
+  return typeof value === 'bigint' ? value.toString() : value;
 }
