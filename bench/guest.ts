@@ -20,6 +20,7 @@ import type { Host } from './hosts.js';
 export const WORKLOADS = ['idle', 'hotset', 'compile', 'alu'] as const;
 export type Workload = (typeof WORKLOADS)[number];
 
+const quitMsMax = 5_000;
 const guests = path.resolve('out/guests/x86_64');
 
 /** A spec as a person would write it; also what is given to `trmig run`. */
@@ -102,9 +103,10 @@ export class Qemu {
   async quit(): Promise<void> {
     if (this.child.exitCode === null && this.child.signalCode === null) {
       const ended = once(this.child, 'exit');
+      const late = setTimeout(() => this.child.kill('SIGKILL'), quitMsMax);
       await this.qmp.execute('quit').catch(() => this.child.kill('SIGKILL'));
-      await Promise.race([ended, sleep(5_000, undefined, { ref: false })]);
-      if (this.child.exitCode === null) this.child.kill('SIGKILL');
+      await ended;
+      clearTimeout(late);
     }
     this.qmp.close();
   }

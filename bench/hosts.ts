@@ -80,7 +80,9 @@ export async function makeHosts(link: LinkName): Promise<HostPair> {
   if (process.getuid?.() !== 0) throw new Error('two hosts on one machine need root: run this with sudo');
   const a = await startHost('a', '10.77.0.1');
   const b = await startHost('b', '10.77.0.2');
-  const close = async (): Promise<void> => void (await Promise.all([a.close(), b.close()]));
+  const close = async (): Promise<void> => {
+    await Promise.all([a.close(), b.close()]);
+  };
   try {
     const ends = ['type', 'veth', 'peer', 'name', interfaceName, 'netns', String(b.guardPid)];
     // The far end is put into b by the pid that this machine, not host a, knows: enter a's network only.

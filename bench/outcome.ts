@@ -11,9 +11,9 @@ export interface Outcome {
   readonly bytes: number;
   /**
    * What the guest's running on cost: the bytes that are not the first full copy of its memory.
-   * QEMU: `ram.transferred` at the end minus what it was when the first pass over RAM had ended (at the first poll, each
-   * 10 ms, that shows a `dirty-sync-count` of 2). trmig: all bytes but the base image's, so also the device state, the
-   * frames' headers, and the log sent while the base was being sent.
+   * QEMU: `ram.transferred` at the end minus what it was when the first pass over RAM had ended (the event MIGRATION_PASS
+   * with pass 2; between the two polls around it, 10 ms apart, the bytes are taken to have grown evenly). trmig: all bytes
+   * but the base image's, so also the device state, the frames' headers, and the log sent while the base was being sent.
    */
   readonly bytesAfterBase: number;
   /**

@@ -17,7 +17,7 @@ const migrationSchema = z.object({
   downtime: z.number().optional(),
   'total-time': z.number().optional(),
   'error-desc': z.string().optional(),
-  ram: z.object({ transferred: z.number(), 'dirty-sync-count': z.number() }).optional(),
+  ram: z.object({ transferred: z.number() }).optional(),
 });
 type Migration = z.infer<typeof migrationSchema>;
 
@@ -59,38 +59,70 @@ export async function moveByQemu(run: QemuRun): Promise<Outcome> {
 }
 
 async function configure(source: Qemu, mode: QemuMode, hosts: HostPair): Promise<void> {
-  const capabilities = QEMU_MODES[mode].map((capability) => ({ capability, state: true }));
-  if (capabilities.length > 0) await source.qmp.execute('migrate-set-capabilities', { capabilities });
+  const capabilities = ['events', ...QEMU_MODES[mode]].map((capability) => ({ capability, state: true }));
+  await source.qmp.execute('migrate-set-capabilities', { capabilities });
   await source.qmp.execute('migrate-set-parameters', { 'max-bandwidth': 10 * LINKS[hosts.link] });
 }
 
 async function move(source: Qemu, watch: ConsoleWatch, hosts: HostPair): Promise<Outcome> {
+  const account = new RamAccount(source);
   const bytesBefore = await hosts.linkBytes();
   const beganMs = performance.now();
   await source.qmp.execute('migrate', { uri: `tcp:${hosts.b.address}:${port}` });
-  let baseBytes: number | null = null;
   let now: Migration;
   for (;;) {
     now = await source.qmp.query('query-migrate', migrationSchema);
-    if (baseBytes === null && (now.ram?.['dirty-sync-count'] ?? 0) >= 2) baseBytes = now.ram!.transferred;
+    account.take(now.ram?.transferred ?? 0);
     if (['completed', 'failed', 'cancelled'].includes(now.status)) break;
     if (performance.now() - beganMs > patienceMs) break;
     await sleep(pollMs);
   }
   const endedMs = performance.now();
+  account.close();
   if (now.status === 'failed') throw new Error(`QEMU's migration failed: ${now['error-desc'] ?? 'no reason given'}`);
   const converged = now.status === 'completed';
   const bytes = (await hosts.linkBytes()) - bytesBefore;
   if (!converged) await cancel(source);
-  const transferred = now.ram?.transferred ?? 0;
   return {
     converged,
     downtimeMs: converged ? (now.downtime ?? null) : null,
     totalMs: converged ? (now['total-time'] ?? endedMs - beganMs) : endedMs - beganMs,
     bytes,
-    bytesAfterBase: transferred - (baseBytes ?? transferred),
+    bytesAfterBase: account.afterFirstPass(),
     slowdown: slowdown(watch, beganMs, endedMs),
   };
+}
+
+/** QEMU's count of RAM bytes over time, and when its first pass over RAM ended. */
+class RamAccount {
+  readonly #polls: { readonly atMs: number; readonly bytes: number }[] = [{ atMs: performance.now(), bytes: 0 }];
+  readonly #unsubscribe: () => void;
+  #passEndedMs: number | null = null;
+
+  constructor(source: Qemu) {
+    this.#unsubscribe = source.qmp.onEvent(({ event, data }) => {
+      if (event === 'MIGRATION_PASS' && (data as { pass?: number }).pass === 2) this.#passEndedMs ??= performance.now();
+    });
+  }
+
+  take(bytes: number): void {
+    this.#polls.push({ atMs: performance.now(), bytes });
+  }
+
+  /** Bytes sent after the first pass; 0 when it never ended. */
+  afterFirstPass(): number {
+    const ended = this.#passEndedMs;
+    const last = this.#polls.at(-1)!;
+    const next = ended === null ? -1 : this.#polls.findIndex(({ atMs }) => atMs >= ended);
+    if (ended === null || next < 1) return 0;
+    const [before, after] = [this.#polls[next - 1]!, this.#polls[next]!];
+    const share = (ended - before.atMs) / (after.atMs - before.atMs);
+    return Math.round(last.bytes - (before.bytes + share * (after.bytes - before.bytes)));
+  }
+
+  close(): void {
+    this.#unsubscribe();
+  }
 }
 
 async function cancel(source: Qemu): Promise<void> {
