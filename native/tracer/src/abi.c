@@ -39,8 +39,8 @@ static const char *missing_symbol(void)
         const void *address;
         const char *name;
     } variables[] = {
-        {&replay_mode, "replay_mode"}, {&replay_file, "replay_file"}, {&replay_state, "replay_state"},
-        {timers_state, "timers_state"}, {&use_icount, "use_icount"}, {&RunState_lookup, "RunState_lookup"},
+        {&replay_mode, "replay_mode"},  {&replay_file, "replay_file"}, {&replay_state, "replay_state"},
+        {timers_state, "timers_state"}, {&use_icount, "use_icount"},   {&RunState_lookup, "RunState_lookup"},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(variables); i++) {
         if (!variables[i].address) {

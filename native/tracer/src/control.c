@@ -3,12 +3,12 @@
 #include "control.h"
 
 #include "clock.h"
+#include "streams.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -20,8 +20,6 @@ enum {
     CLIENTS_MAX = 32,
     LINE_BYTES_MAX = 16 * 1024 * 1024,
     OUT_BYTES_MAX = 64 * 1024 * 1024, /* a client that reads nothing for so long is dropped */
-    QTYPE_QNUM = 2,
-    QTYPE_QDICT = 4,
 };
 
 typedef struct {
@@ -42,70 +40,9 @@ static Request *parked;               /* `running`, until its second half is due
 static GMutex shared_lock; /* guards what follows; never held across a call into QEMU */
 static Request *completed;
 static GString *events;
-static struct {
-    char *name;
-    int fd;
-} streams[8];
 static bool is_open;
 
 /* --- requests --- */
-
-void request_fail(Request *request, const char *error_class, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    request->error_class = error_class;
-    g_free(request->error);
-    request->error = g_strdup_vprintf(format, arguments);
-    va_end(arguments);
-}
-
-static int qobject_kind(const QObject *object) { return object ? *(const int *)(const void *)object : 0; }
-
-bool request_int(Request *request, const char *name, int64_t min, int64_t max, int64_t fallback, int64_t *value)
-{
-    const bool there = request->arguments && qdict_haskey(request->arguments, name);
-    *value = there ? qdict_get_try_int(request->arguments, name, INT64_MIN) : fallback;
-    if (*value < min || *value > max) {
-        request_fail(request, "BadRequest", "%s must be an integer from %" PRId64 " to %" PRId64, name, min, max);
-        return false;
-    }
-    return true;
-}
-
-bool request_number(Request *request, const char *name, double min, double max, double *value)
-{
-    const QObject *object = request->arguments ? qdict_get(request->arguments, name) : NULL;
-    *value = qobject_kind(object) == QTYPE_QNUM ? qdict_get_double(request->arguments, name) : min - 1;
-    if (!(*value >= min && *value <= max)) {
-        request_fail(request, "BadRequest", "%s must be a number from %g to %g", name, min, max);
-        return false;
-    }
-    return true;
-}
-
-const char *request_str(Request *request, const char *name)
-{
-    const char *value = request->arguments ? qdict_get_try_str(request->arguments, name) : NULL;
-    if (!value) {
-        request_fail(request, "BadRequest", "%s must be a string", name);
-    }
-    return value;
-}
-
-bool request_bool(const Request *request, const char *name)
-{
-    return request->arguments && qdict_get_try_bool(request->arguments, name, false);
-}
-
-void request_reply(Request *request, const char *name, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    g_string_append_printf(request->reply, "%s\"%s\":", request->reply->len ? "," : "", name);
-    g_string_append_vprintf(request->reply, format, arguments);
-    va_end(arguments);
-}
 
 static void request_free(Request *request)
 {
@@ -187,21 +124,6 @@ void control_event(const char *name, const char *data)
     wake();
 }
 
-int control_take_stream(const char *name)
-{
-    int fd = -1;
-    g_mutex_lock(&shared_lock);
-    for (size_t i = 0; i < G_N_ELEMENTS(streams); i++) {
-        if (streams[i].name && strcmp(streams[i].name, name) == 0) {
-            fd = streams[i].fd;
-            g_free(streams[i].name);
-            streams[i].name = NULL;
-        }
-    }
-    g_mutex_unlock(&shared_lock);
-    return fd;
-}
-
 /* The connection becomes a stream: blocking, no longer polled here. */
 static void attach_stream(Request *request)
 {
@@ -210,22 +132,8 @@ static void attach_stream(Request *request)
         answer(request);
         return;
     }
-    const int stale = control_take_stream(name);
-    if (stale >= 0) {
-        close(stale);
-    }
     Client *client = client_by_serial(request->client);
-    g_mutex_lock(&shared_lock);
-    size_t slot = 0;
-    while (slot < G_N_ELEMENTS(streams) && streams[slot].name) {
-        slot++;
-    }
-    if (slot < G_N_ELEMENTS(streams)) {
-        streams[slot].name = g_strdup(name);
-        streams[slot].fd = client->fd;
-    }
-    g_mutex_unlock(&shared_lock);
-    if (slot == G_N_ELEMENTS(streams)) {
+    if (!stream_put(name, client->fd)) {
         request_fail(request, "Failed", "too many streams");
         answer(request);
         return;
@@ -304,7 +212,7 @@ static bool handle_line(uint64_t serial, char *line)
     request->client = serial;
     request->reply = g_string_new(NULL);
     request->root = qobject_from_json(line, NULL);
-    const QDict *root = qobject_kind(request->root) == QTYPE_QDICT ? (const QDict *)request->root : NULL;
+    const QDict *root = request_root(request);
     const char *name = root ? qdict_get_try_str(root, "execute") : NULL;
     if (!name) {
         static const Command none = {"none", NULL, false, NULL};

@@ -21,14 +21,14 @@ typedef struct {
 } Command;
 
 struct Request {
-    uint64_t client;     /* serial of the client, 0 for the tracer itself */
+    uint64_t client; /* serial of the client, 0 for the tracer itself */
     int64_t id;
     const Command *command;
-    QObject *root;       /* owned; NULL for the tracer's own */
-    const QDict *arguments; /* inside root; NULL when there were none */
-    GString *reply;      /* JSON members without the braces; owned */
-    const char *error_class; /* NULL on success */
-    char *error;         /* owned */
+    QObject *root;                  /* owned; NULL for the tracer's own */
+    const QDict *arguments;         /* inside root; NULL when there were none */
+    GString *reply;                 /* JSON members without the braces; owned */
+    const char *error_class;        /* NULL on success */
+    char *error;                    /* owned */
     void (*then)(Request *request); /* run in the main loop at `then_ns` before the reply goes out; NULL for none */
     uint64_t then_ns, begun_ns, begun_busy_ns;
 };
@@ -42,6 +42,8 @@ void control_open(void);
 /* --- for commands.c --- */
 extern const Command control_commands[]; /* ends with a NULL name */
 
+/* The request itself, or NULL when it is no JSON object. */
+const QDict *request_root(const Request *request);
 void request_fail(Request *request, const char *error_class, const char *format, ...) G_GNUC_PRINTF(3, 4);
 /* Reads an integer argument; fails the request and returns false when it is missing (and has no default, which is
  * `fallback` < min) or out of bounds. */
@@ -56,8 +58,6 @@ void request_reply(Request *request, const char *name, const char *format, ...) 
 void control_event(const char *name, const char *data);
 /* Runs a command on the tracer's own behalf, after those that are queued. Control thread. */
 void control_run(const Command *command);
-/* The stream a client attached under `name`; the caller owns the descriptor. -1 when there is none. Any thread. */
-int control_take_stream(const char *name);
 /* What happens between requests; returns the ms until it wants to be called again. Control thread. */
 int commands_tick(void);
 

@@ -2,7 +2,9 @@
 #define _GNU_SOURCE
 #include "mode.h"
 
+#include "chardevs.h"
 #include "clock.h"
+#include "flip.h"
 #include "pace.h"
 #include "qemu.h"
 #include "ram.h"
@@ -12,7 +14,6 @@
 #include <string.h>
 
 enum {
-    CHARDEVS_MAX = 8,
     EVENT_END = 39,
     STATE_MAGIC = 0x31535254, /* "TRS1" */
     QUIESCE_ROUNDS_MAX = 100000,
@@ -27,17 +28,9 @@ typedef struct __attribute__((packed)) {
 } StateHeader;
 
 static Mode mode; /* written by the main thread */
-static bool finished, relinquished, stopped_by_us, icount_ready, mutex_ready;
-static int flip_shift;
+static bool finished, relinquished, stopped_by_us;
 static FILE *log_file;
 static pthread_t vcpu_thread;
-static struct {
-    const char *name;
-    Chardev *chr;
-    int logfd; /* saved while playing: replayed output is not written again */
-} chardevs[CHARDEVS_MAX];
-static int chardev_count;
-static bool chardevs_registered;
 static int64_t armed_clocks[2];
 
 Mode mode_get(void) { return __atomic_load_n(&mode, __ATOMIC_ACQUIRE); }
@@ -68,140 +61,6 @@ uint64_t mode_vcpu_busy_ns(void)
     return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
 }
 
-void mode_add_chardev(const char *name)
-{
-    if (chardev_count < CHARDEVS_MAX) {
-        chardevs[chardev_count++].name = g_strdup(name);
-    }
-}
-
-/* --- the halves of a flip: on the vCPU's thread, VM stopped --- */
-
-static void flip_icount_on(CPUState *cpu, run_on_cpu_data data)
-{
-    (void)data;
-    const int64_t now = cpu_get_clock();
-    *timers_shift() = (int16_t)flip_shift;
-    *timers_i64(TIMERS_ICOUNT) = 0;
-    *timers_i64(TIMERS_ICOUNT_BIAS) = now;
-    *timers_i64(TIMERS_WARP_START) = -1;
-    *cpu_tcg_cflags(cpu) |= CF_USE_ICOUNT;
-    *cpu_cflags_next_tb(cpu) = UINT32_MAX;
-    *accel_op(OPS_HANDLE_INTERRUPT) = (void *)icount_handle_interrupt;
-    *accel_op(OPS_GET_VIRTUAL_CLOCK) = (void *)icount_get;
-    *accel_op(OPS_GET_ELAPSED_TICKS) = (void *)icount_get;
-    use_icount = 1;
-}
-
-static void flip_icount_off(CPUState *cpu, run_on_cpu_data data)
-{
-    (void)data;
-    const int64_t now = icount_get();
-    replay_mode = REPLAY_MODE_NONE;
-    use_icount = 0;
-    *timers_i64(TIMERS_CPU_CLOCK_OFFSET) = now; /* the ticks are disabled: the clock is its offset */
-    *timers_i64(TIMERS_WARP_START) = -1;
-    *cpu_tcg_cflags(cpu) &= ~(uint32_t)CF_USE_ICOUNT;
-    *cpu_cflags_next_tb(cpu) = UINT32_MAX;
-    *accel_op(OPS_HANDLE_INTERRUPT) = (void *)tcg_handle_interrupt;
-    *accel_op(OPS_GET_VIRTUAL_CLOCK) = NULL;
-    *accel_op(OPS_GET_ELAPSED_TICKS) = (void *)cpu_get_clock;
-}
-
-static void flip_replay_on(CPUState *cpu, run_on_cpu_data data)
-{
-    (void)cpu;
-    memset(&replay_state, 0, sizeof(replay_state));
-    replay_state.data_kind = (unsigned int)-1;
-    replay_state.cached_clock[0] = armed_clocks[0];
-    replay_state.cached_clock[1] = armed_clocks[1];
-    replay_init_events();
-    replay_mode = data.host_int;
-    replay_file = log_file;
-    if (!mutex_ready) {
-        replay_mutex_init(); /* leaves the caller holding it */
-        replay_mutex_unlock();
-        mutex_ready = true;
-    }
-    replay_enable_events();
-}
-
-/* The icount half. Main thread, VM stopped. */
-static void icount_on(int shift)
-{
-    if (!icount_ready) {
-        QemuOpts *opts = qemu_opts_create(qemu_find_opts("icount"), NULL, 0, NULL);
-        qemu_opt_set(opts, "shift", "0", NULL);
-        icount_configure(opts, NULL); /* for the warp timer; all else is set by the flip */
-        use_icount = 0;
-        icount_ready = true;
-    }
-    flip_shift = shift;
-    run_on_cpu(qemu_get_cpu(0), flip_icount_on, (run_on_cpu_data){.host_ptr = NULL});
-}
-
-/* The record or play half. Main thread, VM stopped; returns with the replay mutex held, as the main loop's iteration
- * holds it in these modes. */
-static void replay_on(int replay)
-{
-    run_on_cpu(qemu_get_cpu(0), flip_replay_on, (run_on_cpu_data){.host_int = replay});
-    bql_unlock();
-    replay_mutex_lock();
-    bql_lock();
-    if (!chardevs_registered) {
-        for (int i = 0; i < chardev_count; i++) {
-            replay_register_char_driver(chardevs[i].chr);
-        }
-        chardevs_registered = true;
-    }
-}
-
-/* Back to plain TCG. Main thread, VM stopped, replay mutex held; the log's FILE is no longer QEMU's afterwards. */
-static void replay_and_icount_off(void)
-{
-    replay_finish_events();
-    replay_file = NULL;
-    replay_mutex_unlock(); /* before run_on_cpu: the vCPU's loop may be waiting for it */
-    run_on_cpu(qemu_get_cpu(0), flip_icount_off, (run_on_cpu_data){.host_ptr = NULL});
-}
-
-/* Finds the chardevs once; at load they do not exist yet. */
-static const char *find_chardevs(void)
-{
-    for (int i = 0; i < chardev_count; i++) {
-        if (chardevs[i].chr) {
-            continue;
-        }
-        Chardev *chr = qemu_chr_find(chardevs[i].name);
-        if (!chr) {
-            return g_strdup_printf("there is no chardev %s", chardevs[i].name);
-        }
-        if (!abi_check_chardev(chr, chardevs[i].name)) {
-            return "this QEMU's Chardev is laid out differently than 10.0's";
-        }
-        qemu_chr_set_feature(chr, QEMU_CHAR_FEATURE_REPLAY);
-        chardevs[i].chr = chr;
-    }
-    return NULL;
-}
-
-static int *chardev_logfd(Chardev *chr) { return (int *)((uint8_t *)chr + CHARDEV_LOGFD); }
-
-static void mute_chardevs(void)
-{
-    for (int i = 0; i < chardev_count; i++) {
-        chardevs[i].logfd = *chardev_logfd(chardevs[i].chr);
-        *chardev_logfd(chardevs[i].chr) = -1;
-    }
-}
-
-static void unmute_chardevs(void)
-{
-    for (int i = 0; i < chardev_count; i++) {
-        *chardev_logfd(chardevs[i].chr) = chardevs[i].logfd;
-    }
-}
-
 /* Lets requests that are in flight end, and their events run and be logged. Main thread, VM stopped. Under
  * record/replay QEMU's own drain does nothing. */
 static bool quiesce(void)
@@ -222,17 +81,14 @@ static bool quiesce(void)
 
 /* --- probing: icount alone, to see how fast the guest is --- */
 
-static uint64_t probe_begun_ns;
-
 const char *mode_probe_begin(void)
 {
     if (mode != MODE_DORMANT || !runstate_is_running()) {
         return "probing needs a dormant guest that runs";
     }
     vm_stop(run_state("paused"));
-    icount_on(1);
+    flip_icount_on(1);
     vm_start();
-    probe_begun_ns = host_ns();
     return NULL;
 }
 
@@ -240,7 +96,7 @@ const char *mode_probe_end(uint64_t *instructions)
 {
     vm_stop(run_state("paused"));
     *instructions = (uint64_t)icount_get_raw();
-    run_on_cpu(qemu_get_cpu(0), flip_icount_off, (run_on_cpu_data){.host_ptr = NULL});
+    flip_icount_off();
     vm_start();
     return NULL;
 }
@@ -260,7 +116,7 @@ static GByteArray *state_blob(int shift, const char **why)
 const char *mode_arm(int shift, int stream_fd, uint64_t segment_ms, uint64_t segment_bytes, bool checkpoint,
                      ArmResult *result)
 {
-    const char *why = find_chardevs();
+    const char *why = chardevs_find();
     if (why) {
         return why;
     }
@@ -271,7 +127,7 @@ const char *mode_arm(int shift, int stream_fd, uint64_t segment_ms, uint64_t seg
     const uint64_t stopped = host_ns();
     quiesce();
     const uint64_t quiesced = host_ns();
-    icount_on(shift);
+    flip_icount_on(shift);
     armed_clocks[0] = qemu_clock_get_ns(QEMU_CLOCK_HOST);
     armed_clocks[1] = cpu_get_clock();
     const uint64_t flipped = host_ns();
@@ -289,10 +145,11 @@ const char *mode_arm(int shift, int stream_fd, uint64_t segment_ms, uint64_t seg
         if (result->state) {
             g_byte_array_unref(result->state);
         }
-        run_on_cpu(qemu_get_cpu(0), flip_icount_off, (run_on_cpu_data){.host_ptr = NULL});
+        flip_icount_off();
     } else {
         log_file = tap_open(stream_fd, segment_ms, segment_bytes, armed_clocks);
-        replay_on(REPLAY_MODE_RECORD);
+        flip_replay_on(REPLAY_MODE_RECORD, log_file, armed_clocks);
+        chardevs_register();
         mode_set(MODE_ARMED);
         result->virtual_ns = (uint64_t)icount_get();
     }
@@ -355,7 +212,7 @@ const char *mode_disarm(Pauses *pauses, uint64_t *icount)
     *icount = replay_state.current_icount;
     const uint64_t flushed = host_ns();
     pace_set(0);
-    replay_and_icount_off();
+    flip_off();
     mode_set(MODE_DORMANT);
     finished = false;
     if (was_running && !stopped_by_us) {
@@ -436,13 +293,13 @@ const char *mode_restore(int shift, const uint8_t *blob, size_t size)
     if (header.magic != STATE_MAGIC || header.shift != shift) {
         return "the device state was not saved by a tracer with this shift";
     }
-    const char *why = find_chardevs();
+    const char *why = chardevs_find();
     if (why) {
         return why;
     }
     armed_clocks[0] = header.clocks[0];
     armed_clocks[1] = header.clocks[1];
-    icount_on(shift);
+    flip_icount_on(shift);
     return state_load(blob + sizeof(header), size - sizeof(header));
 }
 
@@ -456,8 +313,9 @@ const char *mode_play(int stream_fd, uint64_t until, void (*on_first)(void), voi
 
 void mode_play_start(void)
 {
-    mute_chardevs();
-    replay_on(REPLAY_MODE_PLAY);
+    chardevs_mute();
+    flip_replay_on(REPLAY_MODE_PLAY, log_file, armed_clocks);
+    chardevs_register();
     replay_fetch_data_kind();
     vm_start();
 }
@@ -481,8 +339,8 @@ const char *mode_live(Pauses *pauses, uint64_t *virtual_ns)
 {
     const uint64_t begun = host_ns();
     *virtual_ns = (uint64_t)icount_get();
-    replay_and_icount_off();
-    unmute_chardevs();
+    flip_off();
+    chardevs_unmute();
     mode_set(MODE_DORMANT);
     finished = false;
     const uint64_t flipped = host_ns();

@@ -46,9 +46,6 @@ const char *mode_name(Mode mode);
  * continuous across flips. */
 void mode_adopt_vcpu(CPUState *cpu);
 
-/* Names a chardev whose input and output are part of the log; the same order on both sides. At load. */
-void mode_add_chardev(const char *name);
-
 /* All below return NULL, or one sentence saying why nothing was done. */
 
 const char *mode_probe_begin(void);

@@ -166,7 +166,7 @@ typedef struct {
     F(bool, aio_poll, (AioContext * ctx, bool blocking))                                                               \
     F(void, aio_bh_schedule_oneshot_full, (AioContext * ctx, QEMUBHFunc cb, void *opaque, const char *name))           \
     F(void, main_loop_poll_add_notifier, (Notifier * notify))                                                          \
-    F(int, gdb_read_register, (CPUState * cpu, GByteArray *buf, int reg))                                              \
+    F(int, gdb_read_register, (CPUState * cpu, GByteArray * buf, int reg))                                             \
     F(VersionInfo *, qmp_query_version, (Error * *errp))                                                               \
     F(const char *, error_get_pretty, (const Error *err))                                                              \
     F(void, error_free, (Error * err))                                                                                 \

@@ -23,8 +23,8 @@ static struct {
     GThread *sender;
     int stream_fd;
 
-    GByteArray *pending;  /* bytes since the last cut; whole events but for the tail that is being written */
-    size_t whole_bytes;   /* of which whole events */
+    GByteArray *pending; /* bytes since the last cut; whole events but for the tail that is being written */
+    size_t whole_bytes;  /* of which whole events */
     uint64_t whole_events;
     uint64_t pending_since_ns;
     trmig_event_scanner scanner;

@@ -17,9 +17,9 @@
 typedef struct {
     uint64_t ring_used_bytes, ring_capacity_bytes;
     uint64_t segments, events, raw_bytes, instructions;
-    bool stream; /* the reader is there */
+    bool stream;             /* the reader is there */
     uint64_t stream_gone_ns; /* host_ns() when the reader went, or 0 */
-    bool overflow; /* the ring filled up: the log has a hole and is worthless from there on */
+    bool overflow;           /* the ring filled up: the log has a hole and is worthless from there on */
 } TapStatus;
 
 /* Opens the tap on `stream_fd` (owned by the tap from now on). `clocks` seeds the last known clock values.

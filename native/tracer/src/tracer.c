@@ -8,6 +8,7 @@
  */
 #include "tracer.h"
 
+#include "chardevs.h"
 #include "control.h"
 #include "mode.h"
 #include "pace.h"
@@ -92,7 +93,9 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
         if (strncmp(argv[i], "socket=", 7) == 0) {
             socket_path = argv[i] + 7;
         } else if (strncmp(argv[i], "chardev=", 8) == 0) {
-            mode_add_chardev(argv[i] + 8);
+            if (!chardevs_add(argv[i] + 8)) {
+                return refuse("too many chardevs");
+            }
         } else {
             fprintf(stderr, "trmig-tracer: %s: no such option (socket=PATH, chardev=NAME)\n", argv[i]);
             return -1;
