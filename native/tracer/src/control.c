@@ -77,37 +77,14 @@ static void client_forget(Client *client, bool close_fd)
     *client = clients[--client_count];
 }
 
-static void append_escaped(GString *json, const char *text)
-{
-    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
-        if (*at == '"' || *at == '\\') {
-            g_string_append_c(json, '\\');
-        }
-        if (*at < 0x20) {
-            g_string_append_printf(json, "\\u%04x", *at);
-        } else {
-            g_string_append_c(json, (char)*at);
-        }
-    }
-}
-
-static void answer(Request *request)
+static void answer(const Request *request)
 {
     Client *client = client_by_serial(request->client);
-    if (!client) {
-        return;
+    if (client) {
+        char *line = request_line(request);
+        g_byte_array_append(client->out, (const uint8_t *)line, (guint)strlen(line));
+        g_free(line);
     }
-    GString *line = g_string_new("{");
-    if (request->error_class) {
-        g_string_append_printf(line, "\"error\":{\"class\":\"%s\",\"desc\":\"", request->error_class);
-        append_escaped(line, request->error);
-        g_string_append(line, "\"}");
-    } else {
-        g_string_append_printf(line, "\"return\":{%s}", request->reply->str);
-    }
-    g_string_append_printf(line, ",\"id\":%" PRId64 "}\n", request->id);
-    g_byte_array_append(client->out, (const uint8_t *)line->str, (guint)line->len);
-    g_string_free(line, TRUE);
 }
 
 static void wake(void)

@@ -42,6 +42,8 @@ void control_open(void);
 /* --- for commands.c --- */
 extern const Command control_commands[]; /* ends with a NULL name */
 
+/* The line that answers it, newline included; the caller's to free. */
+char *request_line(const Request *request);
 /* The request itself, or NULL when it is no JSON object. */
 const QDict *request_root(const Request *request);
 void request_fail(Request *request, const char *error_class, const char *format, ...) G_GNUC_PRINTF(3, 4);

@@ -61,6 +61,8 @@ uint64_t mode_vcpu_busy_ns(void)
     return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
 }
 
+static const char restless[] = "the guest's devices do not come to rest: requests stay in flight";
+
 /* Lets requests that are in flight end, and their events run and be logged. Main thread, VM stopped. Under
  * record/replay QEMU's own drain does nothing. */
 static bool quiesce(void)
@@ -125,7 +127,12 @@ const char *mode_arm(int shift, int stream_fd, uint64_t segment_ms, uint64_t seg
     const uint64_t begun = host_ns();
     vm_stop(run_state("paused"));
     const uint64_t stopped = host_ns();
-    quiesce();
+    if (!quiesce()) {
+        if (was_running) {
+            vm_start();
+        }
+        return restless;
+    }
     const uint64_t quiesced = host_ns();
     flip_icount_on(shift);
     armed_clocks[0] = qemu_clock_get_ns(QEMU_CLOCK_HOST);
@@ -168,14 +175,16 @@ const char *mode_arm(int shift, int stream_fd, uint64_t segment_ms, uint64_t seg
     return why;
 }
 
-/* Stops the guest and ends its log. */
-static void end_log(Pauses *pauses)
+/* Stops the guest and ends its log. False when its devices do not come to rest: then the log is not ended. */
+static bool end_log(Pauses *pauses)
 {
     const uint64_t begun = host_ns();
     pace_interrupt();
     vm_stop(run_state("paused"));
     const uint64_t stopped = host_ns();
-    quiesce();
+    if (!quiesce()) {
+        return false;
+    }
     const uint64_t quiesced = host_ns();
     replay_save_instructions();
     tap_finish();
@@ -184,13 +193,17 @@ static void end_log(Pauses *pauses)
         .quiesce_ns = quiesced - stopped,
         .flush_ns = host_ns() - quiesced,
     };
+    return true;
 }
 
 const char *mode_finish(FinishResult *result)
 {
     const uint64_t begun = host_ns();
     *result = (FinishResult){0};
-    end_log(&result->pauses);
+    if (!end_log(&result->pauses)) {
+        vm_start();
+        return restless;
+    }
     finished = true;
     const uint64_t flushed = host_ns();
     result->virtual_ns = (uint64_t)icount_get();
@@ -206,8 +219,8 @@ const char *mode_disarm(Pauses *pauses, uint64_t *icount)
     const uint64_t begun = host_ns();
     const bool was_running = runstate_is_running() || finished;
     *pauses = (Pauses){0};
-    if (!finished) {
-        end_log(pauses);
+    if (!finished && !end_log(pauses)) {
+        tap_finish(); /* what is in flight ends dormant; whoever reads the log sees it end here */
     }
     *icount = replay_state.current_icount;
     const uint64_t flushed = host_ns();

@@ -72,3 +72,31 @@ void request_reply(Request *request, const char *name, const char *format, ...)
     g_string_append_vprintf(request->reply, format, arguments);
     va_end(arguments);
 }
+
+static void append_escaped(GString *json, const char *text)
+{
+    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
+        if (*at == '"' || *at == '\\') {
+            g_string_append_c(json, '\\');
+        }
+        if (*at < 0x20) {
+            g_string_append_printf(json, "\\u%04x", *at);
+        } else {
+            g_string_append_c(json, (char)*at);
+        }
+    }
+}
+
+char *request_line(const Request *request)
+{
+    GString *line = g_string_new("{");
+    if (request->error_class) {
+        g_string_append_printf(line, "\"error\":{\"class\":\"%s\",\"desc\":\"", request->error_class);
+        append_escaped(line, request->error);
+        g_string_append(line, "\"}");
+    } else {
+        g_string_append_printf(line, "\"return\":{%s}", request->reply->str);
+    }
+    g_string_append_printf(line, ",\"id\":%" PRId64 "}\n", request->id);
+    return g_string_free(line, FALSE);
+}
