@@ -128,7 +128,7 @@ export class Convergence {
   judge(sample: ConvergenceSample): Verdict {
     this.#measure(sample);
     const terms = this.#predict(sample);
-    const predictedDowntimeMs = Object.values(terms).reduce((sum: number, ms: number) => sum + ms, 0);
+    const predictedDowntimeMs = sumOf(terms);
     remember(this.#predictions, predictedDowntimeMs, 3);
     const verdict = (decision: Verdict['decision'], reason: string): Verdict => {
       return { decision, pace: this.#pace, predictedDowntimeMs, terms, reason };
@@ -215,7 +215,7 @@ export class Convergence {
     this.#lastMs = sample.tMs;
     const { record, replay } = this.speeds;
     if (record <= 0 || replay <= 0) return this.#pace;
-    const fixedMs = Object.values(terms).reduce((sum: number, term: number) => sum + term, 0) - terms.tailMs;
+    const fixedMs = sumOf(terms) - terms.tailMs;
     const allowed = (Math.max(0, this.#policy.maxDowntimeMs - fixedMs) / 2000) * replay;
     const excess = Math.max(0, sample.sourceIcount - sample.destinationIcount - allowed);
     const deadlineMs = Math.min(
@@ -232,6 +232,9 @@ export class Convergence {
     );
   }
 }
+
+const sumOf = (terms: PredictedTerms): number =>
+  Object.values(terms as unknown as Record<string, number>).reduce((sum, term) => sum + term, 0);
 
 const ms = (value: number): string => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 

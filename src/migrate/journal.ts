@@ -59,8 +59,7 @@ export function decodeJournal(bytes: Buffer, path: string): JournalContent {
   let at = 0;
   while (at < bytes.length) {
     const newline = bytes.indexOf(0x0a, at);
-    if (newline < 0 || bytes.subarray(at).includes(0)) {
-      // A prefix of a record, or a file that grew before its bytes came: only ever at the end.
+    if (newline < 0) {
       if (!isTorn(bytes.subarray(at))) throw damaged(path, at);
       break;
     }
@@ -72,11 +71,16 @@ export function decodeJournal(bytes: Buffer, path: string): JournalContent {
   return { records, wholeBytes: at, tornBytes: bytes.length - at };
 }
 
-/** At most one record's beginning, then nothing but zeros. */
+/**
+ * Whether what follows the last newline can be a write that was cut off: one record's beginning, then at most zeros. A whole
+ * record whose newline is missing or altered is none: it may have been synced and acted on, so it must not be dropped.
+ */
 function isTorn(rest: Buffer): boolean {
   const zero = rest.indexOf(0);
-  const [written, hole] = zero < 0 ? [rest, null] : [rest.subarray(0, zero), rest.subarray(zero)];
-  return !written.includes(0x0a) && (hole === null || hole.every((byte) => byte === 0));
+  const written = zero < 0 ? rest : rest.subarray(0, zero);
+  if (zero >= 0 && !rest.subarray(zero).every((byte) => byte === 0)) return false;
+  const lineOf = (bytes: Buffer): OwnershipRecord | null => decodeLine(bytes.toString('utf8'));
+  return lineOf(written) === null && lineOf(written.subarray(0, -1)) === null;
 }
 
 function damaged(path: string, offset: number): TrmigError {

@@ -7,7 +7,7 @@ import * as limits from '../limits.js';
 import { safeNumber } from '../schema/bounded.js';
 import * as wire from '../schema/wire.js';
 import { clipped, codec, hex, many, named, ns, ofNs, text, u64, type Codec } from './field.js';
-import type { Frame, FrameKind, FrameOf, RamBlock } from './frames.js';
+import type { Frame, FrameKind, RamBlock } from './frames.js';
 
 const PHASES = ['preparing', 'restoring', 'replaying', 'ready', 'owner', 'live'] as const;
 
