@@ -45,6 +45,8 @@ export {
 export { checkRecording, type WholeCheck } from './forensics/check-recording.js';
 
 // Migration
+export { recordMachine, type RecordOptions, type RecordProgress, type RecordResult } from './migrate/record.js';
+export { replayRecording, type ReplayOptions, type ReplayProgress, type ReplayResult } from './migrate/replay.js';
 export { standingOf, type OwnershipStanding, type Standing } from './migrate/standing.js';
 
 // The host

@@ -145,3 +145,12 @@ export const verifyMsMax = 120_000;
 export const logSpoolBytesMax = 128 * MIB;
 /** The tracer's own bound: a paced guest must keep moving, or its watchdogs bark and nothing is gained any more. */
 export const paceMax = 0.95;
+
+// --- recordings of running machines ---
+/** Segments of a recording that nobody waits for: the grain of --until by time, of following, and of what a crash costs. */
+export const segmentMsRecording = 100;
+export const segmentBytesRecording = 1 * MIB;
+/** How much of a recording a power cut may cost. Each sync costs the disk, none costs the guest. */
+export const recordSyncMs = 1_000;
+/** Before a recording is given up for good the guest stands still: a sync of a slow disk fits, a forgotten stop does not. */
+export const giveUpLeaseMs = 20_000;

@@ -1,0 +1,275 @@
+// A running machine into a recording: armed with a checkpoint, its frozen RAM written while it runs, its log appended as it
+// comes, disarmed at the end.
+// Invariants: however it ends, the machine goes on here, dormant, unless it was given up on purpose (give-up.ts); a
+// recording without a whole base leaves nothing behind; whatever was recorded after that is kept up to the last whole
+// segment, even when the disk is full.
+
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { TrmigError, asTrmigError } from '../errors.js';
+import { captureImage, writeImage, type CaptureProgress, type ImageSummary } from '../checkpoint/index.js';
+import { probeMs, progressTickMs, recordSyncMs, segmentBytesRecording, segmentMsRecording } from '../limits.js';
+import { RecordingWriter, type RecordingFacts } from '../log/index.js';
+import { chooseShift, formatSpec, type ArmCheckpointReply, type Machine, type TracerHello } from '../machine/index.js';
+import { beginGivingUp, type GiveUp } from './give-up.js';
+import { LogPump } from './log-pump.js';
+import { devicePart, discardFolder, imagePart, prepareFolder, writePart } from './recording-folder.js';
+
+export interface RecordOptions {
+  /** Ends the recording in order; before its base is whole it cancels it, and nothing is left. */
+  readonly signal?: AbortSignal;
+  /** How long to record, from the checkpoint on. null: until the signal. 0: no longer than the base takes. */
+  readonly durationMs: number | null;
+  /** At the end the machine stops here for good: whoever has the recording may take it over. */
+  readonly giveUp?: boolean;
+  readonly onProgress?: (progress: RecordProgress) => void;
+}
+
+export interface RecordProgress {
+  readonly phase: 'base' | 'log';
+  /** Since the checkpoint. */
+  readonly elapsedMs: number;
+  /** Guest RAM read, and in all. */
+  readonly baseBytes: number;
+  readonly baseBytesTotal: number;
+  readonly events: number;
+  readonly rawBytes: number;
+  readonly icount: number;
+}
+
+export interface RecordResult {
+  readonly machine: string;
+  readonly dir: string;
+  readonly uuid: string;
+  /** duration, interrupted, checkpoint (no longer than the base took), given-up. */
+  readonly reason: string;
+  readonly shift: number;
+  readonly elapsedMs: number;
+  readonly endIcount: number;
+  /** The guest's clock since the checkpoint. */
+  readonly guestMs: number;
+  readonly log: { readonly segments: number; readonly events: number; readonly rawBytes: number };
+  readonly image: {
+    readonly rawBytes: number;
+    readonly fileBytes: number;
+    readonly chunks: number;
+    readonly digest: string;
+  };
+  /** Pauses of the guest, measured in the tracer. */
+  readonly pauses: { readonly armMs: number; readonly endMs: number };
+}
+
+/**
+ * Records a running machine into `dir`.
+ * @throws TrmigError E_BUSY, E_RECORDING_EXISTS before anything is done to the machine; E_ABORTED when it is cancelled before
+ *   the base is whole; E_DISK_FULL, E_FILE_ACCESS, E_LOG_LOST, E_MACHINE_GONE: the facts say whether a recording is there
+ */
+export async function recordMachine(machine: Machine, dir: string, options: RecordOptions): Promise<RecordResult> {
+  const hello = await machine.tracer.hello();
+  if (hello.mode !== 'dormant' || !hello.running) {
+    const state = hello.mode === 'dormant' ? 'stopped' : hello.mode;
+    throw new TrmigError('E_BUSY', `'${machine.name}' is ${state}: it cannot be recorded now`, {
+      hint: `Look at it with: trmig status ${machine.name}`,
+      facts: { name: machine.name, state },
+    });
+  }
+  return new Recorder(machine, dir, options).conduct(hello);
+}
+
+class Recorder {
+  readonly #uuid = randomUUID();
+  /** Aborted with what went wrong beside the main line: the log, the machine, a sync. */
+  readonly #failed = new AbortController();
+  #base: CaptureProgress | null = null;
+  #armedAtMs = 0;
+  #pump!: LogPump;
+  #writer: RecordingWriter | null = null;
+  #logged: Promise<void> = Promise.resolve();
+
+  constructor(
+    readonly machine: Machine,
+    readonly dir: string,
+    readonly options: RecordOptions,
+  ) {}
+
+  async conduct(hello: TracerHello): Promise<RecordResult> {
+    const { tracer, spec } = this.machine;
+    const folder = await prepareFolder(this.dir);
+    let giveUp: GiveUp | null = null;
+    let armed: ArmCheckpointReply;
+    try {
+      if (this.options.giveUp === true) giveUp = await beginGivingUp(this.machine, this.#uuid, this.dir);
+      this.#refuseAborted();
+      const shift = typeof spec.shift === 'number' ? spec.shift : chooseShift(await tracer.probe(probeMs));
+      this.#pump = await LogPump.open(tracer);
+      const segments = { segmentMs: segmentMsRecording, segmentBytes: segmentBytesRecording };
+      armed = await tracer.arm({ shift, stream: this.#pump.name, ...segments, checkpoint: true });
+    } catch (thrown) {
+      await giveUp?.cancel();
+      await discardFolder(folder);
+      throw thrown;
+    }
+    this.#armedAtMs = performance.now();
+    const stopWatching = this.#watch();
+    try {
+      const image = await this.#record(hello, armed).catch(async (thrown: unknown) => {
+        await this.#disarm();
+        await this.#writer?.abort();
+        await discardFolder(folder);
+        throw this.#failed.signal.aborted ? (this.#failed.signal.reason as Error) : thrown;
+      });
+      return await this.#end(armed, image, giveUp);
+    } catch (thrown) {
+      await giveUp?.cancel();
+      throw thrown;
+    } finally {
+      stopWatching();
+      this.#pump.close();
+    }
+  }
+
+  /** The base, while the log comes in. When it throws there is no recording. */
+  async #record(hello: TracerHello, armed: ArmCheckpointReply): Promise<ImageSummary> {
+    const { frozen } = armed;
+    const { signal } = this.options;
+    const cancelled = AbortSignal.any([this.#failed.signal, ...(signal ? [signal] : [])]);
+    try {
+      const writer = await RecordingWriter.create(this.dir, this.#facts(hello, armed));
+      this.#writer = writer;
+      this.#logged = this.#pump.run((segment) => writer.append(segment));
+      this.#logged.catch((error: unknown) => this.#failed.abort(error));
+      await writePart(this.dir, devicePart, armed.deviceState);
+      await writer.addPart(devicePart, 'device-state');
+      const chunks = captureImage(frozen, { signal: cancelled, onProgress: (progress) => (this.#base = progress) });
+      const blocks = frozen.blocks.map(({ name, bytes }) => ({ name, bytes }));
+      const image = await writeImage(join(this.dir, imagePart), blocks, chunks);
+      await writer.addPart(imagePart, 'ram-image', { signal: cancelled });
+      return image;
+    } finally {
+      await this.machine.tracer.thaw(frozen.pid).catch(() => undefined);
+    }
+  }
+
+  #facts(hello: TracerHello, armed: ArmCheckpointReply): RecordingFacts {
+    return {
+      uuid: this.#uuid,
+      machine: this.machine.name,
+      spec: formatSpec(this.machine.spec),
+      qemu: hello.qemu,
+      target: hello.target,
+      shift: armed.shift,
+      createdMs: Date.now(),
+      virtualNs: armed.virtualNs,
+      registers: null,
+      devices: null,
+      blocks: armed.frozen.blocks.map(({ name, bytes, pageBytes }) => ({ name, bytes, pageBytes })),
+    };
+  }
+
+  /** The base is whole: waits for the end, then closes log and manifest. */
+  async #end(armed: ArmCheckpointReply, image: ImageSummary, giveUp: GiveUp | null): Promise<RecordResult> {
+    const writer = this.#writer!;
+    let reason = await this.#untilEnd().catch((thrown: unknown) => this.#keepPrefix(thrown));
+    let endMs: number;
+    try {
+      if (giveUp === null) {
+        endMs = (await this.machine.tracer.disarm()).pauses.totalNs / 1e6;
+        await this.#logged;
+        await writer.complete(reason);
+      } else {
+        endMs = await giveUp.finish(this.#logged, writer);
+        reason = 'given-up';
+      }
+    } catch (thrown) {
+      return await this.#keepPrefix(this.#failed.signal.aborted ? this.#failed.signal.reason : thrown);
+    }
+    const { icount, virtualNs, segments, events, rawBytes } = this.#pump.log;
+    return {
+      machine: this.machine.name,
+      dir: this.dir,
+      uuid: this.#uuid,
+      reason,
+      shift: armed.shift,
+      elapsedMs: performance.now() - this.#armedAtMs,
+      endIcount: icount,
+      guestMs: (virtualNs - armed.virtualNs) / 1e6,
+      log: { segments, events, rawBytes },
+      image: { rawBytes: image.rawBytes, fileBytes: image.fileBytes, chunks: image.chunks, digest: image.digest },
+      pauses: { armMs: armed.pauses.totalNs / 1e6, endMs },
+    };
+  }
+
+  /** Something failed after the base was whole: the machine goes on, and what was recorded stays usable. */
+  async #keepPrefix(thrown: unknown): Promise<never> {
+    const error = asTrmigError(thrown);
+    await this.#disarm();
+    const writer = this.#writer!;
+    // A disk that is full may still take the manifest; if not, the recording is as after a crash: whole up to its last segment.
+    await writer.complete(error.code).catch(() => writer.abort());
+    throw new TrmigError(error.code, error.message, {
+      cause: error,
+      hint: `${error.hint} What was recorded before is usable: trmig verify ${this.dir}`,
+      facts: { ...error.facts, recording: this.dir, segments: writer.segments },
+    });
+  }
+
+  /** Back to dormant, whatever state log and machine are in. */
+  async #disarm(): Promise<void> {
+    // Nobody reads the log any more: it must not hold the tracer up.
+    this.#pump.close();
+    await this.#logged.catch(() => undefined);
+    const status = await this.machine.tracer.status().catch(() => null);
+    if (status?.mode === 'armed') await this.machine.tracer.disarm().catch(() => undefined);
+  }
+
+  async #untilEnd(): Promise<string> {
+    const { signal, durationMs } = this.options;
+    const leftMs = durationMs === null ? null : durationMs - (performance.now() - this.#armedAtMs);
+    return new Promise((resolve, reject) => {
+      const timer =
+        leftMs === null ? null : setTimeout(() => resolve(durationMs === 0 ? 'checkpoint' : 'duration'), leftMs);
+      const done = (settle: () => void) => (): void => {
+        if (timer !== null) clearTimeout(timer);
+        settle();
+      };
+      const failed = done(() => reject(this.#failed.signal.reason as Error));
+      const interrupted = done(() => resolve('interrupted'));
+      this.#failed.signal.addEventListener('abort', failed, { once: true });
+      signal?.addEventListener('abort', interrupted, { once: true });
+      if (this.#failed.signal.aborted) failed();
+      else if (signal?.aborted === true) interrupted();
+    });
+  }
+
+  #watch(): () => void {
+    const { tracer } = this.machine;
+    const fail = (error: TrmigError): void => this.#failed.abort(error);
+    const stops = [
+      tracer.onClose((reason) =>
+        fail(new TrmigError('E_MACHINE_GONE', `the machine is gone: ${reason.message}`, { cause: reason })),
+      ),
+      tracer.events.on('lost', ({ reason }) => fail(new TrmigError('E_LOG_LOST', `the log was lost: ${reason}`))),
+    ];
+    const sync = setInterval(() => {
+      this.#writer?.sync().catch((error: unknown) => this.#failed.abort(error));
+    }, recordSyncMs);
+    const tick = setInterval(() => this.options.onProgress?.(this.#progress()), progressTickMs);
+    return () => {
+      stops.forEach((stop) => stop());
+      clearInterval(sync);
+      clearInterval(tick);
+    };
+  }
+
+  #progress(): RecordProgress {
+    const { events, rawBytes, icount } = this.#pump.log;
+    const [baseBytes, baseBytesTotal] = [this.#base?.scannedBytes ?? 0, this.#base?.totalBytes ?? 0];
+    const phase = baseBytesTotal === 0 || baseBytes < baseBytesTotal ? 'base' : 'log';
+    const elapsedMs = performance.now() - this.#armedAtMs;
+    return { phase, elapsedMs, baseBytes, baseBytesTotal, events, rawBytes, icount };
+  }
+
+  #refuseAborted(): void {
+    if (this.options.signal?.aborted === true) throw new TrmigError('E_ABORTED', 'the recording was cancelled');
+  }
+}
