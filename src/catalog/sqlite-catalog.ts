@@ -63,7 +63,7 @@ export class SqliteCatalog implements Catalog {
 
   recordings(filter: { machine?: string } = {}): Promise<RecordingRow[]> {
     const { machine = null } = filter;
-    const clause = 'WHERE ?1 IS NULL OR machine = ?1 ORDER BY createdMs DESC, id';
+    const clause = 'WHERE coalesce(machine = ?, TRUE) ORDER BY createdMs DESC, id';
     return this.run((from) => from.recordings.select(clause, machine));
   }
 
@@ -93,8 +93,8 @@ export class SqliteCatalog implements Catalog {
   }
 
   segmentRangeAt(recording: string, icount: number): Promise<SegmentRangeRow | null> {
-    const clause = 'WHERE recording = ?1 AND icountFrom <= ?2 AND icountTo > ?2 ORDER BY icountFrom DESC';
-    return this.run((from) => from.segmentRanges.first(clause, recording, icount));
+    const clause = 'WHERE recording = ? AND icountFrom <= ? AND icountTo > ? ORDER BY icountFrom DESC';
+    return this.run((from) => from.segmentRanges.first(clause, recording, icount, icount));
   }
 
   putMigration(migration: MigrationRow): Promise<void> {
@@ -107,7 +107,7 @@ export class SqliteCatalog implements Catalog {
 
   migrations(filter: { machine?: string; limit?: number } = {}): Promise<MigrationRow[]> {
     const { machine = null, limit = -1 } = filter;
-    const clause = 'WHERE ?1 IS NULL OR machine = ?1 ORDER BY startedMs DESC, id LIMIT ?2';
+    const clause = 'WHERE coalesce(machine = ?, TRUE) ORDER BY startedMs DESC, id LIMIT ?';
     return this.run((from) => from.migrations.select(clause, machine, limit));
   }
 

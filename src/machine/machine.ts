@@ -162,7 +162,11 @@ export class Machine {
   /** The machine as it is now. A part that does not answer is null; this never throws for a dead machine. */
   async status(options: { signal?: AbortSignal } = {}): Promise<MachineStatus> {
     const summary = await summarize(this.paths);
-    if (summary.state !== 'running') return { ...summary, qemu: null, tracer: null };
+    if (!(await this.isAlive())) {
+      // A successor of that name is another object's machine.
+      const state = summary.state === 'running' ? 'dead' : summary.state;
+      return { name: this.name, state, pid: null, qemu: null, tracer: null };
+    }
     const { signal } = options;
     const [tracer, qemu] = await Promise.all([
       this.client ? unlessAborted(this.client.status({ signal, timeoutMs: 5_000 })) : null,
@@ -177,10 +181,9 @@ export class Machine {
    */
   async stop(options: { graceful?: boolean; signal?: AbortSignal; timeoutMs?: number } = {}): Promise<void> {
     const { graceful = true, signal, timeoutMs = qemuStopMsMax } = options;
-    if (graceful) {
+    if (graceful && (await this.isAlive())) {
       // Should the monitor be taken: QEMU quits in order on SIGTERM as well.
-      const quit = this.withQmp((qmp) => qmp.execute('quit'), signal ? { signal } : {});
-      await quit.catch((cause: unknown) => {
+      await this.quit(signal).catch((cause: unknown) => {
         const { code } = asTrmigError(cause);
         if (code === 'E_ABORTED') throw cause;
         return code === 'E_QMP_CLOSED' ? false : signalProcess(this.process, 'SIGTERM');
@@ -197,6 +200,16 @@ export class Machine {
   /** Closes the connections. The machine runs on. */
   close(): void {
     this.client?.close();
+  }
+
+  private async quit(signal: AbortSignal | undefined): Promise<void> {
+    const qmp = await this.openQmp({ timeoutMs: 1_000, ...(signal && { signal }) });
+    try {
+      // Alive with the connection made: so it is this QEMU that the socket belongs to, not a successor of that name.
+      if (await this.isAlive()) await qmp.execute('quit', undefined, { signal });
+    } finally {
+      qmp.close();
+    }
   }
 
   private async queryStatus(signal: AbortSignal | undefined): Promise<string> {

@@ -147,7 +147,10 @@ t.test('what is no spec at all is refused', (t) => {
   t.match(refused('name: a\nname: b'), /unique/i);
   t.match(refused('name: !!js/function a'), /tag/i);
   t.match(refused('a: ['), /./);
-  t.match(refused('['.repeat(100_000)), /./);
+  for (const nest of ['[', '{a: ', '- ', '? ', '[{a: ']) {
+    for (const times of [50, 1000, 10_000])
+      t.match(refused(nest.repeat(times)), /nested too deeply/, `${nest} × ${times}`);
+  }
   t.match(refused('x'.repeat(300_000)), /longer than/);
   const bomb = [
     'a: &a [x,x,x,x,x,x,x,x,x]',
