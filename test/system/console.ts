@@ -1,0 +1,69 @@
+// What a guest said on its serial console, over all the hosts that it ran on.
+// A guest that moves may be between any two bytes of a line, so the logs are joined before they are cut into lines.
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import type { Home } from '../../src/machine/index.js';
+
+const numbered = /^(?:count|tick) (\d+)(?: .*)?$/;
+
+/** The numbers of the complete lines in a console's text. */
+export function counters(text: string): number[] {
+  const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
+  return lines.flatMap((line) => {
+    const found = numbered.exec(line.trimEnd());
+    return found === null ? [] : [Number(found[1])];
+  });
+}
+
+export function consoleText(file: string): string {
+  return existsSync(file) ? readFileSync(file, 'utf8') : '';
+}
+
+/** Waits until the console has `count` more numbered lines than now (a new console: `count` in all). */
+export async function waitForLines(file: string, count: number): Promise<void> {
+  const wanted = counters(consoleText(file)).length + count;
+  while (counters(consoleText(file)).length < wanted) {
+    if (consoleText(file).includes('CORRUPT')) throw new Error(`the guest found its data wrong: ${file}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** What is wrong with a guest's whole output; null when its numbers follow each other and all its lines are whole. */
+export function discontinuity(text: string): string | null {
+  if (text.includes('CORRUPT')) return `the guest found its data wrong: ${/CORRUPT.*/.exec(text)![0]}`;
+  const lines = text
+    .slice(0, text.lastIndexOf('\n') + 1)
+    .split('\n')
+    .map((line) => line.trimEnd());
+  const first = lines.findIndex((line) => numbered.test(line));
+  if (first < 0) return 'there is no numbered line';
+  let last: number | null = null;
+  for (const line of lines.slice(first, -1)) {
+    const found = numbered.exec(line);
+    if (found === null) return `after ${last}: '${line}' is no whole line`;
+    const number = Number(found[1]);
+    if (last !== null && number !== last + 1) return `${number} follows ${last}`;
+    last = number;
+  }
+  return null;
+}
+
+/** A guest's output from host to host: call `arrived` with each home, in the order in which it ran there. */
+export class Transcript {
+  readonly #stays: { readonly file: string; readonly from: number; to: number | null }[] = [];
+
+  constructor(readonly name = 'm') {}
+
+  /** The guest has ended elsewhere, or it never ran before; it runs on `home` from here on, or will. */
+  arrives(home: Home, fromBytes?: number): void {
+    const file = home.machine(this.name).consoleLog;
+    const last = this.#stays.at(-1);
+    if (last !== undefined) last.to = existsSync(last.file) ? statSync(last.file).size : 0;
+    this.#stays.push({ file, from: fromBytes ?? 0, to: null });
+  }
+
+  get text(): string {
+    return this.#stays
+      .map(({ file, from, to }) => (existsSync(file) ? readFileSync(file).subarray(from, to ?? undefined) : ''))
+      .join('');
+  }
+}
