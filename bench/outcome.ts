@@ -7,7 +7,7 @@ export interface Outcome {
   readonly downtimeMs: number | null;
   /** From the command to the guest running at the destination (or to giving up), ms. */
   readonly totalMs: number;
-  /** All bytes on the link meanwhile, both ways, with every header: the interfaces' own counters, for both tools. */
+  /** All bytes on the link meanwhile, both ways: the interfaces' own counters, for both tools. Packets are counted as the kernel hands them down, so what is sent in bulk shows few headers. */
   readonly bytes: number;
   /**
    * What the guest's running on cost: the bytes that are not the first full copy of its memory.

@@ -7,6 +7,7 @@ import { ConsoleWatch } from './console.js';
 import { Qemu, type Workload } from './guest.js';
 import { LINKS, type HostPair } from './hosts.js';
 import { patienceMs, warmUpMs, type Outcome } from './outcome.js';
+import { RamAccount } from './ram-account.js';
 
 /** The ways of QEMU's own that can be compared, by the capabilities that they switch on. */
 export const QEMU_MODES = { precopy: [], 'auto-converge': ['auto-converge'] } as const;
@@ -65,20 +66,24 @@ async function configure(source: Qemu, mode: QemuMode, hosts: HostPair): Promise
 }
 
 async function move(source: Qemu, watch: ConsoleWatch, hosts: HostPair): Promise<Outcome> {
-  const account = new RamAccount(source);
+  const account = new RamAccount(performance.now());
+  const unsubscribe = source.qmp.onEvent(({ event, data }) => {
+    // Said at the beginning of a pass: that of the second one is the first one's end.
+    if (event === 'MIGRATION_PASS' && (data as { pass?: number }).pass === 2) account.firstPassEnded(performance.now());
+  });
   const bytesBefore = await hosts.linkBytes();
   const beganMs = performance.now();
   await source.qmp.execute('migrate', { uri: `tcp:${hosts.b.address}:${port}` });
   let now: Migration;
   for (;;) {
     now = await source.qmp.query('query-migrate', migrationSchema);
-    account.take(now.ram?.transferred ?? 0);
+    account.poll(performance.now(), now.ram?.transferred ?? 0);
     if (['completed', 'failed', 'cancelled'].includes(now.status)) break;
     if (performance.now() - beganMs > patienceMs) break;
     await sleep(pollMs);
   }
   const endedMs = performance.now();
-  account.close();
+  unsubscribe();
   if (now.status === 'failed') throw new Error(`QEMU's migration failed: ${now['error-desc'] ?? 'no reason given'}`);
   const converged = now.status === 'completed';
   const bytes = (await hosts.linkBytes()) - bytesBefore;
@@ -91,38 +96,6 @@ async function move(source: Qemu, watch: ConsoleWatch, hosts: HostPair): Promise
     bytesAfterBase: account.afterFirstPass(),
     slowdown: slowdown(watch, beganMs, endedMs),
   };
-}
-
-/** QEMU's count of RAM bytes over time, and when its first pass over RAM ended. */
-class RamAccount {
-  readonly #polls: { readonly atMs: number; readonly bytes: number }[] = [{ atMs: performance.now(), bytes: 0 }];
-  readonly #unsubscribe: () => void;
-  #passEndedMs: number | null = null;
-
-  constructor(source: Qemu) {
-    this.#unsubscribe = source.qmp.onEvent(({ event, data }) => {
-      if (event === 'MIGRATION_PASS' && (data as { pass?: number }).pass === 2) this.#passEndedMs ??= performance.now();
-    });
-  }
-
-  take(bytes: number): void {
-    this.#polls.push({ atMs: performance.now(), bytes });
-  }
-
-  /** Bytes sent after the first pass; 0 when it never ended. */
-  afterFirstPass(): number {
-    const ended = this.#passEndedMs;
-    const last = this.#polls.at(-1)!;
-    const next = ended === null ? -1 : this.#polls.findIndex(({ atMs }) => atMs >= ended);
-    if (ended === null || next < 1) return 0;
-    const [before, after] = [this.#polls[next - 1]!, this.#polls[next]!];
-    const share = (ended - before.atMs) / (after.atMs - before.atMs);
-    return Math.round(last.bytes - (before.bytes + share * (after.bytes - before.bytes)));
-  }
-
-  close(): void {
-    this.#unsubscribe();
-  }
 }
 
 async function cancel(source: Qemu): Promise<void> {

@@ -1,0 +1,91 @@
+// What the benchmark makes of what it sees: figures, console lines, QEMU's byte counts, tables.
+import { appendFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import t from 'tap';
+import { ConsoleWatch, parseLine } from '../../bench/console.js';
+import { figure } from '../../bench/figure.js';
+import { RamAccount } from '../../bench/ram-account.js';
+import { markdown, rowsTable } from '../../bench/table.js';
+
+t.test('a figure is the least, the middle and the most', async (t) => {
+  t.same(figure([3, 1, 2]), { min: 1, median: 2, max: 3 });
+  t.same(figure([4, 1, 2, 3]), { min: 1, median: 2.5, max: 4 });
+  t.same(figure([7]), { min: 7, median: 7, max: 7 });
+  t.same(figure([1, NaN, 3]), { min: 1, median: 2, max: 3 }, 'a window without a value does not count');
+  t.equal(figure([]), null);
+  t.equal(figure([0.123456789])!.median, 0.12346);
+});
+
+t.test("each workload's count of work is read from its lines", async (t) => {
+  t.same(parseLine('hotset', 'count 7 sum=00ff writes=4096 verified=64'), { number: 7, work: 4096 });
+  t.same(parseLine('compile', 'count 2 units=31 sum=ab'), { number: 2, work: 31 });
+  t.same(parseLine('alu', 'count 1 ops=65536 acc=ab'), { number: 1, work: 65536 });
+  t.same(parseLine('idle', 'tick 12'), { number: 12, work: 12 });
+  t.equal(parseLine('hotset', 'init: workload hotset on Linux 6.1'), null);
+});
+
+t.test('a console is followed while it grows, also over a line that comes in two pieces', async (t) => {
+  const file = path.join(t.testdir(), 'console.log');
+  const watch = new ConsoleWatch(file, 'alu');
+  t.teardown(() => watch.close());
+  writeFileSync(file, 'SeaBIOS\ncount 1 ops=100 acc=0\ncount 2 op');
+  await watch.waitFor(1, 5_000);
+  appendFileSync(file, 's=300 acc=0\n');
+  await watch.waitFor(2, 5_000);
+  t.same(
+    watch.lines.map(({ number, work }) => ({ number, work })),
+    [
+      { number: 1, work: 100 },
+      { number: 2, work: 300 },
+    ],
+  );
+  const [first, last] = [watch.lines[0]!.atMs, watch.lines[1]!.atMs];
+  t.equal(watch.rate(first, last), (200 * 1000) / (last - first));
+  t.equal(watch.rate(last + 1, last + 2), null, 'no speed from a window without lines');
+  await t.rejects(watch.waitFor(3, 50), /2 of 3 lines/);
+});
+
+t.test('a guest that finds its data wrong fails the measurement', async (t) => {
+  const file = path.join(t.testdir({ 'console.log': 'count 1 ops=1 acc=0\nCORRUPT word at 12\n' }), 'console.log');
+  const watch = new ConsoleWatch(file, 'alu');
+  t.teardown(() => watch.close());
+  await t.rejects(watch.waitFor(2, 5_000), /CORRUPT word at 12/);
+  t.throws(() => watch.rate(0, 1e9), /CORRUPT/);
+});
+
+t.test("QEMU's bytes after its first pass are counted from the pass's end", async (t) => {
+  const account = new RamAccount(0);
+  account.poll(10, 1000);
+  account.firstPassEnded(15);
+  account.poll(20, 2000);
+  account.firstPassEnded(25);
+  account.poll(30, 5000);
+  t.equal(account.afterFirstPass(), 3500, 'half way between the polls around it');
+  const never = new RamAccount(0);
+  never.poll(10, 1000);
+  t.equal(never.afterFirstPass(), 0);
+});
+
+t.test('tables are Markdown with aligned columns', async (t) => {
+  t.equal(markdown(['a', 'bb'], [['ccc', 'd']]), '| a   | bb |\n| --- | -: |\n| ccc |  d |');
+  const row = {
+    workload: 'hotset',
+    guest: 'g',
+    link: '1gbit',
+    tool: 'qemu',
+    mode: 'precopy',
+    runs: 5,
+    converged: 0,
+  } as const;
+  const none = {
+    downtimeMs: null,
+    totalMs: null,
+    bytes: figure([2.3e9]),
+    bytesAfterBase: figure([2.2e9]),
+    slowdown: null,
+  };
+  t.match(
+    rowsTable([{ ...row, ...none }]),
+    /\| hotset +\| +qemu precopy \| +0\/5 \| +- \| +- \| +2300\.0 \| +2200\.0 \| +- \|/,
+  );
+});
