@@ -45,6 +45,15 @@ export {
 export { checkRecording, type WholeCheck } from './forensics/check-recording.js';
 
 // Migration
+export { migrate, type MigrateOptions } from './migrate/migrate.js';
+export { receive, type ReceiveOptions, type Receiver } from './migrate/receiver.js';
+export type { DestinationResult } from './migrate/destination.js';
+export type { SourceResult } from './migrate/source.js';
+export type { SourceProgress } from './migrate/metrics.js';
+export type { MigrationReport } from './migrate/report.js';
+export { writeReport, type ReportFiles } from './migrate/report-files.js';
+export { ship, type ShipOptions, type ShipProgress, type ShipResult } from './migrate/ship.js';
+export { receiveRecording, type ShippedRecording } from './migrate/receive-recording.js';
 export { recordMachine, type RecordOptions, type RecordProgress, type RecordResult } from './migrate/record.js';
 export { replayRecording, type ReplayOptions, type ReplayProgress, type ReplayResult } from './migrate/replay.js';
 export { standingOf, type OwnershipStanding, type Standing } from './migrate/standing.js';

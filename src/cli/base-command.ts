@@ -136,6 +136,12 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     process.exitCode = exitCode;
   }
 
+  /** As `fails`; the error was part of the JSON result, and is told to people here. */
+  protected failWith(error: TrmigError): void {
+    process.exitCode = error.exitCode;
+    if (!this.jsonWanted) process.stderr.write(errorText(error, styleFor(process.stderr), this.id ?? ''));
+  }
+
   override async catch(thrown: Error): Promise<void> {
     // oclif's own way to end a command early (--help, --version).
     if ('oclif' in thrown && (thrown as { code?: string }).code === 'EEXIT') throw thrown;

@@ -38,6 +38,19 @@ export function requirePosition(text: string, flag: string): PositionText {
 }
 
 /**
+ * "30%" or "0.3", up to `most`.
+ * @throws E_USAGE
+ */
+export function requireShare(text: string, flag: string, most: number): number {
+  const match = /^(\d{1,3}(?:\.\d{1,3})?) ?(%?)$/.exec(text.trim());
+  const share = match === null ? NaN : Number(match[1]) / (match[2] === '%' ? 100 : 1);
+  if (share >= 0 && share <= most) return share;
+  throw new TrmigError('E_USAGE', `--${flag} ${text}: this is not between 0% and ${most * 100}%`, {
+    facts: { flag, value: text },
+  });
+}
+
+/**
  * "host:port", "[::1]:7000", ":7000" (with the host given as default).
  * @throws E_USAGE
  */

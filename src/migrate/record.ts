@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { TrmigError, asTrmigError } from '../errors.js';
 import { captureImage, writeImage, type CaptureProgress, type ImageSummary } from '../checkpoint/index.js';
 import { probeMs, progressTickMs, recordSyncMs, segmentBytesRecording, segmentMsRecording } from '../limits.js';
-import { RecordingWriter, type RecordingFacts } from '../log/index.js';
+import { RecordingWriter, type RecordingFacts, type WriterOptions } from '../log/index.js';
 import { chooseShift, formatSpec, type ArmCheckpointReply, type Machine, type TracerHello } from '../machine/index.js';
 import { beginGivingUp, type GiveUp } from './give-up.js';
 import { LogPump } from './log-pump.js';
@@ -23,6 +23,8 @@ export interface RecordOptions {
   /** At the end the machine stops here for good: whoever has the recording may take it over. */
   readonly giveUp?: boolean;
   readonly onProgress?: (progress: RecordProgress) => void;
+  /** A test's door to failing disks. */
+  readonly writer?: WriterOptions;
 }
 
 export interface RecordProgress {
@@ -113,10 +115,11 @@ class Recorder {
     const stopWatching = this.#watch();
     try {
       const image = await this.#record(hello, armed).catch(async (thrown: unknown) => {
+        const cause = this.#failed.signal.aborted ? (this.#failed.signal.reason as Error) : thrown;
         await this.#disarm();
         await this.#writer?.abort();
         await discardFolder(folder);
-        throw this.#failed.signal.aborted ? (this.#failed.signal.reason as Error) : thrown;
+        throw cause;
       });
       return await this.#end(armed, image, giveUp);
     } catch (thrown) {
@@ -134,7 +137,7 @@ class Recorder {
     const { signal } = this.options;
     const cancelled = AbortSignal.any([this.#failed.signal, ...(signal ? [signal] : [])]);
     try {
-      const writer = await RecordingWriter.create(this.dir, this.#facts(hello, armed));
+      const writer = await RecordingWriter.create(this.dir, this.#facts(hello, armed), this.options.writer);
       this.#writer = writer;
       this.#logged = this.#pump.run((segment) => writer.append(segment));
       this.#logged.catch((error: unknown) => this.#failed.abort(error));

@@ -6,10 +6,11 @@
 import { readFile } from 'node:fs/promises';
 import { TrmigError, asTrmigError } from '../errors.js';
 import { ImageReader, checkSameBlocks, restoreImage } from '../checkpoint/index.js';
-import { followPollMs, progressTickMs } from '../limits.js';
-import { RecordingReader, type PartRole, type RecordingManifest } from '../log/index.js';
+import { progressTickMs } from '../limits.js';
+import { RecordingReader, type RecordingManifest } from '../log/index.js';
 import { Machine, checkName, checkSpec, type Home, type MachineSpec, type TracerEvent } from '../machine/index.js';
 import { locate, type LogPosition } from './log-position.js';
+import { recordedBase } from './recorded-base.js';
 import { ReplayFeed } from './replay-feed.js';
 import { beginTakeOver, type LiveKind, type TakeOver } from './take-over.js';
 
@@ -72,7 +73,7 @@ export interface ReplayResult {
 export async function replayRecording(dir: string, options: ReplayOptions): Promise<ReplayResult> {
   const { home, signal, follow = false, until } = options;
   const reader = await RecordingReader.open(dir);
-  await baseOf(reader, follow, signal);
+  await recordedBase(reader, follow, signal);
   const target = until === undefined ? null : await locate(reader, until, { follow, signal });
   const spec = replaySpec(reader.manifest, options);
   const takeOver = await beginTakeOver(reader.manifest, spec.name, { ...options, dir });
@@ -102,31 +103,6 @@ function replaySpec(manifest: RecordingManifest, { name, live }: ReplayOptions):
   const spec = checkSpec(JSON.parse(manifest.spec), { base: '/', source });
   const suffix = live === 'take-over' ? '' : live === 'fork' ? '-fork' : '-replay';
   return { ...spec, name: checkName(name ?? `${manifest.machine}${suffix}`) };
-}
-
-interface Base {
-  readonly image: string;
-  readonly deviceState: string;
-}
-
-/** The paths of RAM image and device state. A recording that has only just begun is waited for when it is followed. */
-async function baseOf(reader: RecordingReader, follow: boolean, signal: AbortSignal | undefined): Promise<Base> {
-  for (;;) {
-    const { parts, status } = reader.manifest;
-    const named = (role: PartRole): string | undefined => parts.find((part) => part.role === role)?.name;
-    const [image, deviceState] = [named('ram-image'), named('device-state')];
-    if (image !== undefined && deviceState !== undefined) {
-      return { image: await reader.partPath(image), deviceState: await reader.partPath(deviceState) };
-    }
-    if (!follow || status === 'complete') {
-      throw new TrmigError('E_RECORDING_UNREADY', `${reader.dir} has no complete checkpoint to begin from`, {
-        facts: { dir: reader.dir, status },
-      });
-    }
-    if (signal?.aborted === true) throw new TrmigError('E_ABORTED', `waiting for ${reader.dir} was cancelled`);
-    await new Promise((resolve) => setTimeout(resolve, followPollMs));
-    await reader.refresh();
-  }
 }
 
 class Replay {
@@ -193,7 +169,7 @@ class Replay {
     const { manifest } = this.reader;
     const { signal } = this.options;
     const { tracer } = this.machine;
-    const base = await baseOf(this.reader, false, signal);
+    const base = await recordedBase(this.reader, false, signal);
     const { qemu, target, pid, blocks } = await tracer.hello();
     if (qemu !== manifest.qemu || target !== manifest.target) {
       const [theirs, ours] = [`${manifest.qemu} for ${manifest.target}`, `${qemu} for ${target}`];

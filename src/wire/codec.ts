@@ -302,6 +302,19 @@ const CODECS: { readonly [K in FrameKind]: Codec<K> } = {
       epoch: t.epoch(),
     }),
   }),
+  shipped: codec('shipped', {
+    encode: (b, f) => {
+      const [id, reason] = [b.createString(f.migrationId), b.createString(clipped(f.reason))];
+      return wire.Shipped.createShipped(b, id, reason, u64(f.segments), u64(f.endIcount));
+    },
+    root: (buffer) => wire.Shipped.getRootAsShipped(buffer),
+    read: (t) => ({
+      ...migrationIdOnly(t),
+      reason: text(t.reason(), 'reason'),
+      segments: safeNumber(t.segments(), 'segments'),
+      endIcount: safeNumber(t.endIcount(), 'end'),
+    }),
+  }),
 };
 
 /** The bounds of a kind's body and payload, in bytes. */

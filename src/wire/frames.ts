@@ -204,6 +204,19 @@ export interface AnswerFrame {
   readonly epoch: number;
 }
 
+/**
+ * A shipped recording's end. From the sender: that was all of it, and why the recording ended. From the receiver, with the
+ * same values: all of it is on disk.
+ */
+export interface ShippedFrame {
+  readonly kind: 'shipped';
+  /** The recording's uuid. */
+  readonly migrationId: string;
+  readonly reason: string;
+  readonly segments: number;
+  readonly endIcount: number;
+}
+
 export type Frame =
   | HelloFrame
   | WelcomeFrame
@@ -225,7 +238,8 @@ export type Frame =
   | AbortFrame
   | DeclinedFrame
   | QueryFrame
-  | AnswerFrame;
+  | AnswerFrame
+  | ShippedFrame;
 
 export type FrameKind = Frame['kind'];
 export type FrameOf<K extends FrameKind> = Extract<Frame, { readonly kind: K }>;
@@ -264,6 +278,7 @@ export const FRAME_KINDS: { readonly [K in FrameKind]: KindInfo } = {
   declined: kind(19),
   query: kind(20),
   answer: kind(21),
+  shipped: kind(22),
 };
 
 const BY_NUMBER = new Map<number, FrameKind>(

@@ -71,6 +71,7 @@ export const SAMPLES: { readonly [K in FrameKind]: FrameOf<K> } = {
   declined: { kind: 'declined', migrationId: 'id', reason: 'its QEMU died' },
   query: { kind: 'query', migrationId: 'id' },
   answer: { kind: 'answer', migrationId: 'id', holder: 'destination', epoch: 4 },
+  shipped: { kind: 'shipped', migrationId: 'id', reason: 'given-up', segments: 77, endIcount: 2 ** 41 },
 };
 
 export const allSamples = Object.values(SAMPLES) as Frame[];

@@ -1,0 +1,70 @@
+// A migration as a person watches it, and as it ended.
+import type { MigrationReport, SourceProgress } from '../index.js';
+import { formatCount, formatMs, formatRate, formatShare, formatSize } from './quantities.js';
+import { bar } from './status-line.js';
+import { pairLines } from './table.js';
+
+/** One line of what goes on now. */
+export function progressText({ phase, base, sample, logBytes }: SourceProgress): string {
+  const share = base.totalBytes === 0 ? 0 : base.scannedBytes / base.totalBytes;
+  const parts = [
+    phase.padEnd(11),
+    share < 1 ? `base ${bar(share, 20)} ${formatShare(share).padStart(5)}` : `base ${formatSize(base.scannedBytes)}`,
+  ];
+  if (sample === null) return [...parts, `log ${formatSize(logBytes)}`].join('  ');
+  const { logBytesPerSecond, lagMs, pace, predictedDowntimeMs, linkBytesPerSecond } = sample;
+  parts.push(
+    `link ${formatRate(linkBytesPerSecond)}`,
+    `log ${formatRate(logBytesPerSecond)}`,
+    `lag ${formatMs(lagMs)}`,
+  );
+  if (pace > 0) parts.push(`pace ${formatShare(pace)}`);
+  if (share >= 1) parts.push(`downtime would be ${formatMs(predictedDowntimeMs)}`);
+  return parts.join('  ');
+}
+
+/** The short result. `to` is the address that was given. */
+export function resultLines(report: MigrationReport, to: string, reportFile: string | null): string[] {
+  const { machine, outcome, owner, host, totalMs, bytes, log, digests, pacing, clock } = report;
+  const headline =
+    owner === 'unresolved'
+      ? `Nobody knows yet who has ${machine}: look at it with trmig status ${machine}`
+      : owner === 'destination'
+        ? `${machine} runs on ${host.destination} (${to}) now`
+        : `${machine} runs on here: the migration ${outcome === 'aborted' ? 'was aborted' : 'failed'} after ${formatMs(totalMs)}`;
+  const moved = report.downtime !== null && report.downtimeMs !== null;
+  const pairs: [string, string][] = [];
+  if (moved) {
+    const predicted =
+      report.predictedDowntimeMs === null ? '' : `  (predicted ${formatMs(report.predictedDowntimeMs)})`;
+    const terms = (Object.entries(report.downtime) as [string, number][]).map(([term, ms]) => `${term.replace(/Ms$/, '')} ${ms.toFixed(2)}`);
+    pairs.push(['  downtime', `${formatMs(report.downtimeMs)}${predicted}`], ['', terms.join(' + ')]);
+  }
+  pairs.push(
+    ['  total', formatMs(totalMs)],
+    [
+      '  bytes',
+      `base ${formatSize(bytes.base)}, log ${formatSize(bytes.log)}, device state ${formatSize(bytes.deviceState)}, ` +
+        `overhead ${formatSize(bytes.overhead)}; after the base ${formatSize(bytes.afterBase)}`,
+    ],
+    [
+      '  log',
+      `${formatCount(log.events)} events, ${formatSize(log.rawBytes)} raw, ${formatSize(log.wireBytes)} on the wire`,
+    ],
+  );
+  if (moved)
+    pairs.push(['  digests', `ram ${digests.ram}, devices ${digests.devices}, registers ${digests.registers}`]);
+  if (pacing.max > 0) {
+    const mean = formatShare(pacing.meanWhileCatchingUp);
+    pairs.push(['  pacing', `the vCPU slept up to ${formatShare(pacing.max)}, ${mean} on average while catching up`]);
+  }
+  if (clock.behindMs !== null) {
+    const behind = clock.behindMs >= 0 ? 'behind' : 'ahead';
+    pairs.push([
+      '  clock',
+      `the guest's went ${formatMs(Math.abs(clock.behindMs))} ${behind} (shift ${clock.shift ?? '?'})`,
+    ]);
+  }
+  if (reportFile !== null) pairs.push(['  report', reportFile]);
+  return [headline, ...pairLines(pairs)];
+}

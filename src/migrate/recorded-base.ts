@@ -1,0 +1,37 @@
+// Where a recording's checkpoint lies: the parts without which its log is of no use.
+import { TrmigError } from '../errors.js';
+import { followPollMs } from '../limits.js';
+import type { PartRole, RecordingReader } from '../log/index.js';
+
+/** Paths of the parts. */
+export interface RecordedBase {
+  readonly image: string;
+  readonly deviceState: string;
+}
+
+/**
+ * The recording's RAM image and device state. With `follow`, a recording that has only just begun is waited for.
+ * @throws TrmigError E_RECORDING_UNREADY when it has none; E_RECORDING_*, E_ABORTED
+ */
+export async function recordedBase(
+  reader: RecordingReader,
+  follow: boolean,
+  signal: AbortSignal | undefined,
+): Promise<RecordedBase> {
+  for (;;) {
+    const { parts, status } = reader.manifest;
+    const named = (role: PartRole): string | undefined => parts.find((part) => part.role === role)?.name;
+    const [image, deviceState] = [named('ram-image'), named('device-state')];
+    if (image !== undefined && deviceState !== undefined) {
+      return { image: await reader.partPath(image), deviceState: await reader.partPath(deviceState) };
+    }
+    if (!follow || status === 'complete') {
+      throw new TrmigError('E_RECORDING_UNREADY', `${reader.dir} has no complete checkpoint to begin from`, {
+        facts: { dir: reader.dir, status },
+      });
+    }
+    if (signal?.aborted === true) throw new TrmigError('E_ABORTED', `waiting for ${reader.dir} was cancelled`);
+    await new Promise((resolve) => setTimeout(resolve, followPollMs));
+    await reader.refresh();
+  }
+}

@@ -1,0 +1,227 @@
+// The sending end of `ship`: a recording, complete or still growing, to a host that stores it. The way of the frames:
+//
+//   sender                        receiver
+//   offer (mode ship)       →
+//                           ←     accept | refuse
+//   checkpoint              →
+//   imageChunk … imageEnd   →     (segments overtake the image)
+//   segment …               →
+//   shipped                 →     all of it is on disk:
+//                           ←     shipped
+//
+// Invariant: the recording here is only read. Either side may send `abort` and close.
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { ERROR_CODES, TrmigError, asTrmigError, type ErrorCode } from '../errors.js';
+import { ImageReader } from '../checkpoint/index.js';
+import { followPollMs, progressTickMs } from '../limits.js';
+import { RecordingReader, WireEncoder, encodedHeader, type Segment } from '../log/index.js';
+import { connect } from '../wire/connect.js';
+import type { SessionFrame, ShippedFrame } from '../wire/frames.js';
+import type { Link } from '../wire/link.js';
+import { identity } from './identity.js';
+import { recordedBase } from './recorded-base.js';
+
+export interface ShipOptions {
+  /** Go on until the recording is complete; else what is there now is all. */
+  readonly follow?: boolean;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: ShipProgress) => void;
+}
+
+export interface ShipProgress {
+  readonly chunks: number;
+  readonly chunksTotal: number;
+  readonly segments: number;
+  readonly sentBytes: number;
+}
+
+export interface ShipResult {
+  readonly uuid: string;
+  readonly machine: string;
+  /** The host that stores it. */
+  readonly host: string;
+  /** What it is called there: `<machine>-<beginning of the uuid>`. */
+  readonly name: string;
+  readonly reason: string;
+  readonly segments: number;
+  readonly endIcount: number;
+  readonly bytes: { readonly base: number; readonly log: number; readonly total: number };
+}
+
+/** A copy of a recording that had not ended says so. */
+const incomplete = 'incomplete';
+/** After the last segment the writer only has the manifest to write. */
+const completeMsMax = 5_000;
+
+/** What a shipped recording is called where it is stored: the same for both ends. */
+export const shippedName = (machine: string, uuid: string): string => `${machine.slice(0, 54)}-${uuid.slice(0, 8)}`;
+
+/** Connects to a receiver and ships the recording in `dir`. @throws as `shipRecording`, and E_CONNECT, E_RECORDING_* */
+export async function ship(
+  dir: string,
+  options: ShipOptions & { readonly host: string; readonly port: number },
+): Promise<ShipResult> {
+  const { host, port, signal, follow = false } = options;
+  const reader = await RecordingReader.open(dir);
+  await recordedBase(reader, follow, signal);
+  const link = await connect(host, port, { identity, ...(signal && { signal }) });
+  try {
+    return await shipRecording(link, reader, options);
+  } finally {
+    link.destroy();
+  }
+}
+
+/**
+ * Ships a recording over a link; the link is done with afterwards.
+ * @throws TrmigError E_PEER_REFUSED (or the peer's code), E_PEER_GONE, E_ABORTED, E_RECORDING_*, E_IMAGE_*
+ */
+export async function shipRecording(link: Link, reader: RecordingReader, options: ShipOptions): Promise<ShipResult> {
+  const over = new AbortController();
+  const signals = [over.signal, ...(options.signal ? [options.signal] : [])];
+  const shipment = new Shipment(link, reader, { ...options, signal: AbortSignal.any(signals) });
+  const tick = setInterval(() => options.onProgress?.(shipment.progress), progressTickMs);
+  try {
+    await shipment.offer();
+    // The receiver speaks next when all is on disk, or when something is wrong.
+    const heard = shipment.heard();
+    heard.catch((error: unknown) => over.abort(error));
+    const shipped = await shipment.send();
+    await heard;
+    return shipment.result(shipped);
+  } catch (thrown) {
+    const error = over.signal.aborted ? asTrmigError(over.signal.reason) : asTrmigError(thrown);
+    await link.send({ kind: 'abort', code: error.code, message: error.message }).catch(() => undefined);
+    throw error;
+  } finally {
+    clearInterval(tick);
+    await link.close().catch(() => undefined);
+  }
+}
+
+class Shipment {
+  readonly #encoder = new WireEncoder();
+  #chunks = 0;
+  #chunksTotal = 0;
+  #last: Segment | null = null;
+
+  constructor(
+    readonly link: Link,
+    readonly reader: RecordingReader,
+    readonly options: ShipOptions & { readonly signal: AbortSignal },
+  ) {}
+
+  get progress(): ShipProgress {
+    const { base, log, deviceState, disk, overhead } = this.link.bytes.sent;
+    const sentBytes = base + log + deviceState + disk + overhead;
+    const segments = this.#last === null ? 0 : this.#last.seq + 1;
+    return { chunks: this.#chunks, chunksTotal: this.#chunksTotal, segments, sentBytes };
+  }
+
+  async offer(): Promise<void> {
+    const { uuid, machine, spec, qemu, target, blocks } = this.reader.manifest;
+    await this.#send({
+      kind: 'offer',
+      migrationId: uuid,
+      machine,
+      mode: 'ship',
+      verify: false,
+      spec,
+      qemu,
+      target,
+      blocks,
+      sourceHost: hostname(),
+      sourcePort: 0,
+    });
+    const answer = await this.#receive();
+    if (answer.kind !== 'accept') throw unexpected(answer);
+  }
+
+  /** The receiver's last word. @throws TrmigError what it says instead */
+  async heard(): Promise<ShippedFrame> {
+    const frame = await this.#receive();
+    if (frame.kind !== 'shipped') throw unexpected(frame);
+    return frame;
+  }
+
+  async send(): Promise<ShippedFrame> {
+    const { shift, virtualNs, uuid } = this.reader.manifest;
+    const base = await recordedBase(this.reader, false, this.options.signal);
+    const deviceState = await readFile(base.deviceState);
+    await this.#send({ kind: 'checkpoint', shift, virtualNs, hostNs: 0, deviceState });
+    await Promise.all([this.#sendImage(base.image), this.#sendLog()]);
+    const reason = await this.#reason();
+    const [segments, endIcount] = this.#last === null ? [0, 0] : [this.#last.seq + 1, this.#last.to];
+    const shipped: ShippedFrame = { kind: 'shipped', migrationId: uuid, reason, segments, endIcount };
+    await this.#send(shipped);
+    return shipped;
+  }
+
+  result({ reason, segments, endIcount }: ShippedFrame): ShipResult {
+    const { uuid, machine } = this.reader.manifest;
+    const { base, log } = this.link.bytes.sent;
+    const bytes = { base, log, total: this.progress.sentBytes };
+    const name = shippedName(machine, uuid);
+    return { uuid, machine, host: this.link.peer.host, name, reason, segments, endIcount, bytes };
+  }
+
+  async #sendImage(path: string): Promise<void> {
+    const image = await ImageReader.open(path);
+    try {
+      this.#chunksTotal = image.index.length;
+      let pages = 0;
+      for await (const chunk of image.chunks({ signal: this.options.signal })) {
+        await this.#send({ kind: 'imageChunk', ...chunk });
+        this.#chunks += 1;
+        pages += chunk.pages.length;
+      }
+      await this.#send({ kind: 'imageEnd', pages, chunks: this.#chunks, digest: image.digest });
+    } finally {
+      await image.close();
+    }
+  }
+
+  async #sendLog(): Promise<void> {
+    const { follow = false, signal } = this.options;
+    for await (const segment of this.reader.segments({ follow, signal })) {
+      const bytes = this.#encoder.encode(segment);
+      const { payloadBytes, ...header } = encodedHeader(segment);
+      await this.#send({ kind: 'segment', ...header, rawBytes: payloadBytes, bytes });
+      this.#last = segment;
+    }
+  }
+
+  /** Why the recording ended. Its manifest is written a moment after its last segment. */
+  async #reason(): Promise<string> {
+    const untilMs = performance.now() + completeMsMax;
+    for (;;) {
+      const manifest = await this.reader.refresh();
+      if (manifest.status === 'complete') {
+        // What was appended between our last look and its completion has not been sent.
+        return manifest.segments === (this.#last?.seq ?? -1) + 1 ? manifest.reason : incomplete;
+      }
+      if (this.options.follow !== true || performance.now() > untilMs) return incomplete;
+      await new Promise((resolve) => setTimeout(resolve, followPollMs));
+    }
+  }
+
+  #send(frame: SessionFrame): Promise<void> {
+    return this.link.send(frame, { signal: this.options.signal });
+  }
+
+  async #receive(): Promise<SessionFrame> {
+    const frame = await this.link.receive();
+    if (frame === null) throw new TrmigError('E_PEER_GONE', `${this.link.name} closed the connection`);
+    return frame as SessionFrame;
+  }
+}
+
+function unexpected(frame: SessionFrame): TrmigError {
+  if (frame.kind !== 'refuse' && frame.kind !== 'abort') {
+    return new TrmigError('E_WIRE_GARBAGE', `a sender of recordings has no use for a frame '${frame.kind}'`);
+  }
+  const code = frame.code in ERROR_CODES ? (frame.code as ErrorCode) : 'E_PEER_REFUSED';
+  const hint = frame.kind === 'refuse' && frame.hint !== '' ? { hint: frame.hint } : {};
+  return new TrmigError(code, `the receiver refused: ${frame.message}`, hint);
+}
