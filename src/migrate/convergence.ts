@@ -1,252 +1,123 @@
-// When to hand over, and how much to slow the source until then. A controller without clock or effects: samples in,
-// verdicts out, the same samples give the same verdicts.
+// When to hand over, and how hard to pace until then. Pure: the caller brings clock and measurements.
 //
-//   predicted downtime = stop + quiesce + transfer of the last log bytes + replay of the lag + digests + journals + go live
-//                        + one round trip (two half ones)
+// The log falls behind by what it takes to transfer and to replay. With N instructions not yet replayed, a source that
+// executes r_s a second and a destination that replays r_d, a source paced by p closes the gap in N / (r_d - r_s (1 - p))
+// seconds; p is chosen to close it by a deadline. Once closed, the gap stays at what the source executes during the
+// pipeline's latency (cut, transfer, replay, report), so the last pacing makes that fit the downtime that is allowed.
 //
-// Lag is measured twice, because neither measure serves every guest: in instructions (an idle guest executes few and is
-// replayed at once, however old its last segment is) and in log time (age of the last replayed segment). Replay speed is
-// believed only from intervals in which the destination had work all the time.
-// Invariants: the pace is the least that closes the lag by its deadline, 0 while the base is under way; one odd sample
-// changes no decision (medians); after the timeout the verdict is never `wait`.
+// Invariants: a prediction is a sum of terms that are measured on this pair of hosts; `handover` is only ever said when the
+// prediction fits, or when the time is up and the policy says `switch`.
 
-import { paceMax } from '../limits.js';
-
+/** What people ask for. */
 export interface ConvergencePolicy {
   readonly maxDowntimeMs: number;
-  /** From the migration's start. */
+  /** From the migration's start to the handover. */
   readonly timeoutMs: number;
-  readonly onTimeout: 'abort' | 'switch' | 'postcopy';
-  /** Highest pace allowed; 0 forbids pacing. At most `paceMax`. */
-  readonly paceMax?: number;
+  readonly onTimeout: 'abort' | 'switch';
+  /** The most that the source's vCPU may be slowed, 0 … 0.95. */
+  readonly maxPace: number;
 }
 
-/** Terms of the downtime that this pair of machines has shown so far, in ms; what is not known yet is an estimate. */
-export interface MeasuredTerms {
+/** One look at both sides. Instruction counts are of the log; rates are per second and unpaced. */
+export interface ConvergenceSample {
+  /** Since the migration's start. */
+  readonly atMs: number;
+  /** When the base image was in place, since the migration's start. */
+  readonly baseMs: number;
+  readonly sourceIcount: number;
+  readonly destinationIcount: number;
+  /** Whether all that was sent has been replayed, but for what is under way. */
+  readonly caughtUp: boolean;
+  readonly sourcePerSecond: number;
+  /** 0 while nothing has been replayed. */
+  readonly replayPerSecond: number;
+  /** From a segment's cut to the report that it was replayed, when nothing lags. */
+  readonly latencyMs: number;
+  readonly rttMs: number;
+  readonly fixedMs: FixedTerms;
+}
+
+/** What a handover costs whatever the lag. */
+export interface FixedTerms {
+  /** Stop and quiesce. */
   readonly stopMs: number;
-  readonly quiesceMs: number;
   readonly digestMs: number;
   /** Both journals' syncs. */
   readonly journalMs: number;
   readonly liveMs: number;
 }
 
-export interface ConvergenceSample {
-  /** Monotonic, since the migration's start. */
-  readonly tMs: number;
-  /** Since when the base is in place; null while it is under way. */
-  readonly baseEndMs: number | null;
-  /** How long the base took, from arming. */
-  readonly baseMs: number;
-  /** Instructions executed by the source: `to` of the last segment that was cut. */
-  readonly sourceIcount: number;
-  /** Instructions replayed by the destination. */
-  readonly destinationIcount: number;
-  /** `hostNs` of the last cut segment minus that of the last replayed one, in ms: the lag in log time. */
-  readonly lagHostMs: number;
-  /** The log's rate on the wire now. */
-  readonly logBytesPerS: number;
-  /** Log bytes that have not left this host. */
-  readonly logQueuedBytes: number;
-  /** What the link carries; null while it was never the limit. */
-  readonly linkBytesPerS: number | null;
-  readonly rttMs: number | null;
-  /** The pace in force. */
-  readonly pace: number;
-  readonly terms: MeasuredTerms;
-}
-
-/** The prediction's terms in ms, as the report compares them with what happened. */
-export interface PredictedTerms {
-  readonly stopMs: number;
-  readonly quiesceMs: number;
-  readonly transferMs: number;
-  readonly tailMs: number;
-  readonly digestMs: number;
-  readonly journalMs: number;
-  readonly liveMs: number;
-  readonly rttMs: number;
-}
-
 export interface Verdict {
-  /** `abort` and `postcopy` only after the timeout, as the policy says. */
-  readonly decision: 'wait' | 'handover' | 'abort' | 'postcopy';
-  /** To be set now: 0 … paceMax. */
+  readonly decision: 'wait' | 'handover' | 'abort';
+  /** Share of time that the source's vCPU should sleep. */
   readonly pace: number;
   readonly predictedDowntimeMs: number;
-  readonly terms: PredictedTerms;
-  /** One sentence for the report and for a person who waits. */
+  /** The prediction's parts. */
+  readonly terms: FixedTerms & { readonly linkMs: number; readonly replayMs: number };
+  /** Instructions that the destination is behind. */
+  readonly lagInstructions: number;
+  /** For people: why not yet, or why now. */
   readonly reason: string;
 }
 
-/** Rates are taken over at least so long: shorter ones see the cutting of segments. */
-const windowMsMin = 200;
-const historyMs = 1000;
-/** More lag than that is work for the destination, less is the pipe itself (segment, transfer, report). */
-const busyLagMs = 60;
-const mediansOf = 5;
-/** Catching up is to take so many times what the base took: the whole then stays under four times. */
-const catchUpPerBase = 1.6;
-const catchUpMsMin = 1000;
-/** Of the time left, so that the end does not fall on the timeout itself. */
-const timeoutShare = 0.8;
-/** Beyond the least pace that works, as speeds are measured with an error. */
-const paceMargin = 0.03;
-/** A pace is lowered slowly: the lag that it has won would come back. */
-const paceFallPerS = 0.2;
+/** Until a replay has shown its speed. TCG's slow end: an honest guess errs towards waiting. */
+const replayPerSecondGuess = 50e6;
+/** A gap should be closed by so many times the base image's time, counted from the start. */
+const closeByBaseTimes = 2.5;
+const closeWithinMsMin = 300;
+/** What the tail may always have of the allowed downtime: pacing cannot mend the other terms. */
+const tailShareMin = 0.25;
+/** The share of the allowed tail that the last pace aims at: latency varies. */
+const tailMargin = 0.6;
+/** A gap that replays in less is a matter of the last pace, not of catching up. */
+const nearMs = 250;
+/** How much of the timeout may be spent on closing the gap; the rest is for what was not foreseen. */
+const timeoutShare = 0.6;
 
-interface Point {
-  readonly tMs: number;
-  readonly source: number;
-  readonly destination: number;
-  readonly lagHostMs: number;
-  /** In force since the point before. */
-  readonly pace: number;
+/** Predicts the downtime of a handover that began now. */
+export function predict(sample: ConvergenceSample): Pick<Verdict, 'predictedDowntimeMs' | 'terms' | 'lagInstructions'> {
+  const lagInstructions = Math.max(0, sample.sourceIcount - sample.destinationIcount);
+  const replayPerSecond = sample.replayPerSecond > 0 ? sample.replayPerSecond : replayPerSecondGuess;
+  const terms = {
+    ...sample.fixedMs,
+    // Final segment, ready, commit, live: each crosses once.
+    linkMs: 2 * sample.rttMs,
+    replayMs: (lagInstructions / replayPerSecond) * 1000,
+  };
+  const predictedDowntimeMs = Object.values(terms).reduce((sum, ms) => sum + ms, 0);
+  return { predictedDowntimeMs, terms, lagInstructions };
 }
 
-/** Judges one migration. */
-export class Convergence {
-  readonly #policy: ConvergencePolicy;
-  readonly #paceMax: number;
-  #points: Point[] = [];
-  readonly #recordSpeeds: number[] = [];
-  readonly #replaySpeeds: number[] = [];
-  readonly #predictions: number[] = [];
-  #pace = 0;
-  #lastMs = 0;
-
-  constructor(policy: ConvergencePolicy) {
-    this.#policy = policy;
-    this.#paceMax = Math.min(policy.paceMax ?? paceMax, paceMax);
-  }
-
-  /** Instructions per second: the source's as if it were not paced, the destination's when it has work; 0 when unknown. */
-  get speeds(): { readonly record: number; readonly replay: number } {
-    return { record: median(this.#recordSpeeds), replay: median(this.#replaySpeeds) };
-  }
-
-  judge(sample: ConvergenceSample): Verdict {
-    this.#measure(sample);
-    const terms = this.#predict(sample);
-    const predictedDowntimeMs = sumOf(terms);
-    remember(this.#predictions, predictedDowntimeMs, 3);
-    const verdict = (decision: Verdict['decision'], reason: string): Verdict => {
-      return { decision, pace: this.#pace, predictedDowntimeMs, terms, reason };
-    };
-    const { maxDowntimeMs, timeoutMs, onTimeout } = this.#policy;
-    const late = sample.tMs >= timeoutMs;
-    if (sample.baseEndMs === null) {
-      // Without the base the destination has nothing to switch to.
-      if (late) return verdict(onTimeout === 'postcopy' ? 'postcopy' : 'abort', 'the base did not arrive in time');
-      return verdict('wait', 'the base is under way');
-    }
-    const likelyMs = median(this.#predictions);
-    if (this.#predictions.length === 3 && likelyMs <= maxDowntimeMs && predictedDowntimeMs <= maxDowntimeMs * 1.25) {
-      return verdict('handover', `${ms(likelyMs)} of downtime are predicted, ${ms(maxDowntimeMs)} are allowed`);
-    }
-    if (late) {
-      const why = `${ms(likelyMs)} of downtime are predicted after ${ms(timeoutMs)}, ${ms(maxDowntimeMs)} are allowed`;
-      return verdict(onTimeout === 'switch' ? 'handover' : onTimeout, why);
-    }
-    this.#pace = this.#nextPace(sample, terms, sample.baseEndMs);
-    const share = Math.round(this.#pace * 100);
-    const lag = `${ms(sample.lagHostMs)} behind`;
-    return verdict('wait', share === 0 ? lag : `${lag}, the source slowed by ${share} %`);
-  }
-
-  #measure(sample: ConvergenceSample): void {
-    const { tMs, sourceIcount: source, destinationIcount: destination, lagHostMs, pace } = sample;
-    this.#points = this.#points.filter((point) => point.tMs >= tMs - historyMs);
-    const from = this.#points.findLast((point) => point.tMs <= tMs - windowMsMin);
-    this.#points.push({ tMs, source, destination, lagHostMs, pace });
-    if (from === undefined) return;
-    const seconds = (tMs - from.tMs) / 1000;
-    const recorded = (source - from.source) / seconds;
-    remember(this.#recordSpeeds, recorded / Math.max(this.#unpacedShare(from), 1 - paceMax), mediansOf);
-    const busy = this.#points.every((point) => point.tMs < from.tMs || point.lagHostMs > busyLagMs);
-    if (busy && sample.baseEndMs !== null && from.tMs >= sample.baseEndMs) {
-      remember(this.#replaySpeeds, (destination - from.destination) / seconds, mediansOf);
-    }
-  }
-
-  /** The share of the time since `from` in which the source was let run. */
-  #unpacedShare(from: Point): number {
-    let [runMs, beforeMs] = [0, from.tMs];
-    for (const { tMs, pace } of this.#points) {
-      if (tMs <= from.tMs) continue;
-      runMs += (tMs - beforeMs) * (1 - pace);
-      beforeMs = tMs;
-    }
-    return runMs / (beforeMs - from.tMs);
-  }
-
-  #predict(sample: ConvergenceSample): PredictedTerms {
-    const { stopMs, quiesceMs, digestMs, journalMs, liveMs } = sample.terms;
-    const link = sample.linkBytesPerS;
-    const transferMs = link === null || link <= 0 ? 0 : (sample.logQueuedBytes * 1000) / link;
-    return {
-      stopMs,
-      quiesceMs,
-      transferMs,
-      tailMs: this.#tailMs(sample),
-      digestMs,
-      journalMs,
-      liveMs,
-      rttMs: sample.rttMs ?? 0,
-    };
-  }
-
-  /** How long the destination would replay if the source stopped now. */
-  #tailMs(sample: ConvergenceSample): number {
-    const behind = Math.max(0, sample.sourceIcount - sample.destinationIcount);
-    const lagHostMs = Math.max(0, sample.lagHostMs);
-    const { replay } = this.speeds;
-    if (replay <= 0) return lagHostMs;
-    const replayMs = (behind * 1000) / replay;
-    return lagHostMs > busyLagMs ? replayMs : Math.min(replayMs, lagHostMs);
-  }
-
-  /**
-   * The least pace that closes the lag by its deadline: the source may run at what the destination replays, less what the
-   * lag must shrink by per second.
-   */
-  #nextPace(sample: ConvergenceSample, terms: PredictedTerms, baseEndMs: number): number {
-    const elapsedS = Math.max(0, sample.tMs - this.#lastMs) / 1000;
-    this.#lastMs = sample.tMs;
-    const { record, replay } = this.speeds;
-    if (record <= 0 || replay <= 0) return this.#pace;
-    const fixedMs = sumOf(terms) - terms.tailMs;
-    const allowed = (Math.max(0, this.#policy.maxDowntimeMs - fixedMs) / 2000) * replay;
-    const excess = Math.max(0, sample.sourceIcount - sample.destinationIcount - allowed);
-    const deadlineMs = Math.min(
-      baseEndMs + Math.max(catchUpMsMin, catchUpPerBase * sample.baseMs),
-      this.#policy.timeoutMs * timeoutShare,
-    );
-    const leftS = Math.max(deadlineMs - sample.tMs, catchUpMsMin / 2) / 1000;
-    const needed = 1 - (replay - excess / leftS) / record;
-    const wanted = excess === 0 && needed <= 0 ? 0 : Math.min(this.#paceMax, Math.max(0, needed + paceMargin));
-    return Math.max(
-      wanted < paceMargin * 1.5 ? 0 : wanted,
-      Math.min(this.#pace, this.#pace - paceFallPerS * elapsedS),
-      0,
-    );
-  }
+/** The pace that closes a gap of `lag` instructions within `withinMs`. */
+function closingPace(sample: ConvergenceSample, lag: number, withinMs: number): number {
+  if (sample.sourcePerSecond <= 0 || sample.replayPerSecond <= 0) return 0;
+  return 1 - (sample.replayPerSecond - (lag / withinMs) * 1000) / sample.sourcePerSecond;
 }
 
-const sumOf = (terms: PredictedTerms): number =>
-  Object.values(terms as unknown as Record<string, number>).reduce((sum, term) => sum + term, 0);
-
-const ms = (value: number): string => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
-
-function remember(values: number[], value: number, countMax: number): void {
-  values.push(value);
-  if (values.length > countMax) values.shift();
+/** The pace under which what the source executes during the pipeline's latency replays within `tailMs`. */
+function lastPace(sample: ConvergenceSample, tailMs: number): number {
+  if (sample.sourcePerSecond <= 0 || sample.replayPerSecond <= 0 || sample.latencyMs <= 0) return 0;
+  return 1 - (tailMs * tailMargin * sample.replayPerSecond) / (sample.sourcePerSecond * sample.latencyMs);
 }
 
-/** 0 for no values. */
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  if (sorted.length === 0) return 0;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+/** Judges one sample. Stateless: the measurements carry the history, smoothed where they are taken. */
+export function judge(sample: ConvergenceSample, policy: ConvergencePolicy): Verdict {
+  const prediction = predict(sample);
+  const { predictedDowntimeMs, terms, lagInstructions } = prediction;
+  if (sample.caughtUp && predictedDowntimeMs <= policy.maxDowntimeMs) {
+    return { ...prediction, decision: 'handover', pace: 0, reason: 'the prediction fits' };
+  }
+  const needs = `a handover would take ${predictedDowntimeMs.toFixed(1)} of ${policy.maxDowntimeMs} ms`;
+  if (sample.atMs >= policy.timeoutMs) {
+    if (policy.onTimeout === 'abort') return { ...prediction, decision: 'abort', pace: 0, reason: needs };
+    return { ...prediction, decision: 'handover', pace: 0, reason: `the time is up; ${needs}` };
+  }
+  const closeByMs = Math.min(closeByBaseTimes * sample.baseMs, timeoutShare * policy.timeoutMs);
+  const withinMs = Math.max(closeWithinMsMin, closeByMs - sample.atMs);
+  const otherMs = predictedDowntimeMs - terms.replayMs;
+  const tailMs = Math.max(tailShareMin * policy.maxDowntimeMs, policy.maxDowntimeMs - otherMs);
+  const closing = sample.caughtUp ? 0 : closingPace(sample, lagInstructions, withinMs);
+  const last = terms.replayMs < nearMs ? lastPace(sample, tailMs) : 0;
+  const pace = Math.min(policy.maxPace, Math.max(0, closing, last));
+  return { ...prediction, decision: 'wait', pace, reason: needs };
 }

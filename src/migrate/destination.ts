@@ -4,22 +4,30 @@
 // host's journal says owner; whatever fails before that leaves nothing behind.
 
 import { TrmigError, asTrmigError } from '../errors.js';
-import { checkSameBlocks, clearTarget, restoreChunk, type ImageProcess } from '../checkpoint/index.js';
-import { captureConcurrency, qemuStopMsMax } from '../limits.js';
-import { Machine, checkSpec, type FrozenImage, type Home, type MachineSpec, type TracerEventData } from '../machine/index.js';
+import { checkSameBlocks, type ImageProcess } from '../checkpoint/index.js';
+import { qemuStopMsMax } from '../limits.js';
+import {
+  Machine,
+  checkSpec,
+  type FrozenImage,
+  type Home,
+  type MachineSpec,
+  type TracerEventData,
+} from '../machine/index.js';
 import { digestBlocks } from '../native/index.js';
-import type { CheckpointFrame, ImageChunkFrame, OfferFrame, SessionFrame } from '../wire/frames.js';
+import type { CheckpointFrame, OfferFrame, SessionFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
+import { BaseRestore } from './base-restore.js';
 import {
   nextDestination,
   type DestinationEffect,
   type DestinationEvent,
   type DestinationPhase,
 } from './destination-states.js';
-import { OwnershipJournal, type DestinationRecordState } from './journal.js';
+import type { DestinationRecordState } from './journal.js';
 import { LogFeed } from './log-feed.js';
-import { isSettled, nextEpoch } from './ownership.js';
 import { ReplayProgress } from './replay-progress.js';
+import { SessionJournal } from './session-journal.js';
 import { Session, failureOf } from './session.js';
 import type { FinalState } from './source-states.js';
 
@@ -37,8 +45,7 @@ export interface DestinationResult {
   readonly error: TrmigError | null;
 }
 
-const isLast = (phase: DestinationPhase): boolean =>
-  ['live', 'declined', 'discarded', 'unresolved'].includes(phase.at);
+const isLast = (phase: DestinationPhase): boolean => ['live', 'declined', 'discarded', 'unresolved'].includes(phase.at);
 
 const streamName = 'log';
 const nsPerMs = 1e6;
@@ -62,13 +69,9 @@ class DestinationRun {
   #spec: MachineSpec | null = null;
   #machine: Machine | null = null;
   #target: ImageProcess | null = null;
-  #journal: OwnershipJournal | null = null;
-  #epoch = 0;
+  #journal: SessionJournal | null = null;
   #checkpoint: CheckpointFrame | null = null;
-  #underway: Promise<void>[] = [];
-  #cleared: Promise<unknown> | null = null;
-  #restoredBytes = 0;
-  #chunks = 0;
+  #base: BaseRestore | null = null;
   #final: (FinalState & { virtualNs: number; tailNs: number; digestNs: number }) | null = null;
   #live = { virtualNs: 0, journalNs: 0, flipNs: 0, startNs: 0, totalNs: 0 };
   #committedNs = 0;
@@ -100,7 +103,8 @@ class DestinationRun {
     const phase = await this.#session.ended;
     await this.#verifying?.catch(() => undefined);
     // The source closes last: it still wants to say retired, and to have our digest.
-    if (phase.at === 'live') await Promise.race([this.link.closed, new Promise((done) => setTimeout(done, 5_000).unref())]);
+    if (phase.at === 'live')
+      await Promise.race([this.link.closed, new Promise((done) => setTimeout(done, 5_000).unref())]);
     this.options.signal?.removeEventListener('abort', onAbort);
     this.#over.abort();
     this.#feed.end();
@@ -122,7 +126,10 @@ class DestinationRun {
 
   #peerGone(error: TrmigError): void {
     const before = this.#session.phase.at;
-    if (this.#session.dispatch({ type: 'peerGone', error: failureOf(error) }) === null && before !== this.#session.phase.at) {
+    if (
+      this.#session.dispatch({ type: 'peerGone', error: failureOf(error) }) === null &&
+      before !== this.#session.phase.at
+    ) {
       this.#session.error ??= error;
     }
   }
@@ -133,15 +140,21 @@ class DestinationRun {
         case 'checkpoint':
           this.#checkpoint = frame;
           return;
-        case 'imageChunk':
-          return await this.#takeChunk(frame);
-        case 'imageEnd':
-          return await this.#endImage(frame.chunks);
-        case 'segment':
-          return this.#feed.take(frame);
+        case 'imageChunk': {
+          await this.#base!.take(frame);
+          return;
+        }
+        case 'imageEnd': {
+          await this.#endImage(frame.chunks);
+          return;
+        }
+        case 'segment': {
+          this.#feed.take(frame);
+          return;
+        }
         case 'commit':
           this.#committedNs = nowNs();
-          this.#epoch = frame.epoch;
+          this.#journal!.epoch = frame.epoch;
           this.#session.dispatch({ type: 'commit' });
           return;
         case 'answer':
@@ -172,7 +185,8 @@ class DestinationRun {
       case 'sendRefuse':
         return this.#tell({ kind: 'refuse', ...this.#refusal(effect.error) });
       case 'restore':
-        return this.#beginRestore();
+        this.#base = new BaseRestore(this.#target!, this.#over.signal);
+        return;
       case 'play':
         return this.#play();
       case 'journal':
@@ -216,13 +230,8 @@ class DestinationRun {
       const paths = this.options.home.machine(this.#spec.name);
       await this.options.home.make(this.options.home.machines);
       await this.options.home.make(paths.folder);
-      this.#journal = await OwnershipJournal.open(paths.ownership);
-      if (!isSettled(this.#journal.records)) {
-        throw new TrmigError('E_UNSETTLED', `an earlier migration of '${this.#spec.name}' is unfinished on this host`, {
-          hint: `Run: trmig status ${this.#spec.name}`,
-        });
-      }
-      this.#epoch = nextEpoch(this.#journal.records);
+      const { migrationId, machine } = this.offer;
+      this.#journal = await SessionJournal.open(paths.ownership, { machine, migrationId, peer: this.link.name }, false);
       this.#session.dispatch({ type: 'admitted' });
     } catch (error) {
       this.#session.error ??= asTrmigError(error);
@@ -253,30 +262,9 @@ class DestinationRun {
     this.#session.dispatch({ type: 'machineGone', error: failureOf(this.#session.error) });
   }
 
-  #beginRestore(): Promise<void> {
-    this.#cleared = clearTarget(this.#target!, { signal: this.#over.signal });
-    this.#cleared.catch((error: unknown) => this.#session.fail(error));
-    return Promise.resolve();
-  }
-
-  /** Awaited by the reader of frames: that is the base's backpressure. */
-  async #takeChunk(frame: ImageChunkFrame): Promise<void> {
-    await this.#cleared;
-    if (this.#underway.length >= captureConcurrency) await this.#underway.shift();
-    const { kind: _kind, ...chunk } = frame;
-    const written = restoreChunk(this.#target!, chunk);
-    written.catch(() => undefined); // Reported when its turn comes.
-    this.#underway.push(written);
-    this.#chunks++;
-    this.#restoredBytes += chunk.rawBytes;
-  }
-
   async #endImage(chunks: number): Promise<void> {
-    await this.#cleared;
-    while (this.#underway.length > 0) await this.#underway.shift();
-    if (chunks !== this.#chunks || this.#checkpoint === null) {
-      throw new TrmigError('E_WIRE_GARBAGE', `the base image ended after ${this.#chunks} of ${chunks} chunks`);
-    }
+    await this.#base!.end(chunks);
+    if (this.#checkpoint === null) throw new TrmigError('E_WIRE_GARBAGE', 'the base image came without its checkpoint');
     const { shift, deviceState } = this.#checkpoint;
     await this.#machine!.tracer.restore({ shift, deviceState });
     this.#session.dispatch({ type: 'restored' });
@@ -292,11 +280,16 @@ class DestinationRun {
 
   /** The tracer's events of the replay: progress for the source, and the end. */
   async #watch(): Promise<void> {
-    const progress = new ReplayProgress((frame) => this.#tell({ ...frame, restoredBytes: this.#restoredBytes }));
+    const progress = new ReplayProgress((frame) =>
+      this.#tell({ ...frame, restoredBytes: this.#base?.restoredBytes ?? 0 }),
+    );
     try {
       for await (const event of this.#machine!.tracer.events.stream({ signal: this.#over.signal })) {
         if (event.event === 'played') progress.played(event.data);
-        if (event.event === 'reached') return this.#onReached(event.data);
+        if (event.event === 'reached') {
+          this.#onReached(event.data);
+          return;
+        }
         if (event.event === 'diverged') {
           const { seq, icount, expected, actual } = event.data;
           throw new TrmigError('E_DIVERGED', `the replay differs from the recording at instruction ${icount}`, {
@@ -326,26 +319,12 @@ class DestinationRun {
   }
 
   async #writeJournal(state: DestinationRecordState): Promise<void> {
+    const entry = { role: 'destination', state } as const;
+    if (state !== 'owner' && state !== 'declined') return this.#journal!.record(entry);
     const begunNs = nowNs();
-    try {
-      await this.#journal!.append({
-        role: 'destination',
-        state,
-        migrationId: this.offer.migrationId,
-        epoch: this.#epoch,
-        peer: this.link.name,
-        time: new Date().toISOString(),
-      });
-    } catch (thrown) {
-      const error = asTrmigError(thrown);
-      if (state !== 'owner' && state !== 'declined') throw error;
-      this.#session.error ??= error;
-      const type = error.code === 'E_JOURNAL_WRITE' ? 'journalRefused' : 'journalUnknown';
-      this.#session.dispatch({ type, error: failureOf(error) });
-      return;
-    }
+    const event = await this.#journal!.recordAwaited(entry);
     if (state === 'owner') this.#live.journalNs = nowNs() - begunNs;
-    if (state === 'owner' || state === 'declined') this.#session.dispatch({ type: 'journaled' });
+    this.#session.dispatch(event);
   }
 
   /** The link is gone and so is the way to ask: a person or a restarted source decides. */
@@ -394,8 +373,7 @@ class DestinationRun {
   async #discard(): Promise<void> {
     this.#over.abort();
     this.#feed.end();
-    await this.#cleared?.catch(() => undefined);
-    await Promise.allSettled(this.#underway);
+    await this.#base?.settled();
     await this.#machine?.stop({ graceful: false, timeoutMs: qemuStopMsMax });
   }
 }

@@ -29,9 +29,13 @@ export class LogFeed {
     this.#waiting.push(frame);
     this.#waitingBytes += frame.bytes.length;
     if (this.#waitingBytes > logSpoolBytesMax) {
-      throw new TrmigError('E_LOG_SPOOL', `the log outgrew ${logSpoolBytesMax} bytes before the base image was in place`, {
-        facts: { bytesMax: logSpoolBytesMax },
-      });
+      throw new TrmigError(
+        'E_LOG_SPOOL',
+        `the log outgrew ${logSpoolBytesMax} bytes before the base image was in place`,
+        {
+          facts: { bytesMax: logSpoolBytesMax },
+        },
+      );
     }
     void this.#write();
   }
@@ -50,23 +54,28 @@ export class LogFeed {
   }
 
   async #write(): Promise<void> {
-    if (this.#writing || this.#stream === null) return;
+    if (this.#writing) return;
     this.#writing = true;
     try {
-      for (let frame = this.#waiting.shift(); frame !== undefined && this.#stream; frame = this.#waiting.shift()) {
-        this.#waitingBytes -= frame.bytes.length;
-        const { kind: _kind, bytes, rawBytes, from, to, ...header } = frame;
-        const segment = this.#decoder.decode(
-          { ...header, from: icount(from), to: icount(to), payloadBytes: rawBytes },
-          bytes,
-        );
-        if (!this.#stream.write(encodeTracerFrame(segment))) await drained(this.#stream);
+      for (let next = this.#next(); next !== null; next = this.#next()) {
+        const { kind: _kind, bytes, rawBytes, from, to, ...header } = next.frame;
+        const range = { from: icount(from), to: icount(to), payloadBytes: rawBytes };
+        const segment = this.#decoder.decode({ ...header, ...range }, bytes);
+        if (!next.stream.write(encodeTracerFrame(segment))) await drained(next.stream);
       }
     } catch (error) {
       this.#failed?.(error);
     } finally {
       this.#writing = false;
     }
+  }
+
+  /** The next segment and where it goes; null when there is none, or nowhere to go. */
+  #next(): { readonly frame: SegmentFrame; readonly stream: Socket } | null {
+    const frame = this.#stream === null ? undefined : this.#waiting.shift();
+    if (frame === undefined || this.#stream === null) return null;
+    this.#waitingBytes -= frame.bytes.length;
+    return { frame, stream: this.#stream };
   }
 }
 

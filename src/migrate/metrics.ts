@@ -10,7 +10,7 @@ import type { ArmCheckpointReply, FinishReply, MachineSpec, TracerStatus } from 
 import type { LiveFrame, ProgressFrame, ReadyFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
 import { totalBytes } from '../wire/meter.js';
-import type { ConvergenceSample, Verdict } from './controller.js';
+import type { ConvergenceSample, Verdict } from './convergence.js';
 import type { Comparison, DowntimeTerms, MigrationReport, Outcome, ReportPause, ReportSample } from './report.js';
 import type { SourcePhase } from './source-states.js';
 import { version } from '../version.js';
@@ -40,6 +40,8 @@ const caughtUpSegments = 2;
 export class SourceMetrics {
   qemu = '';
   ram: Comparison = 'skipped';
+  /** What a journal record takes at best; 0 before the first. Predicts those inside the handover. */
+  journalMs = 0;
   /** After the arming: the tracer's own list of pauses. */
   status: TracerStatus | null = null;
 
@@ -60,13 +62,11 @@ export class SourceMetrics {
   #sourcePerSecond = 0;
   #replayPerSecond = 0;
   #latencyMs = 0;
-  #journalMs = 0;
   #pace = { now: 0, max: 0, weighted: 0, sinceMs: 0, fromMs: 0 };
   #verdict: Verdict | null = null;
   #rate = { atMs: 0, sent: 0, log: 0 };
   #stoppedMs = 0;
   #finished: FinishReply | null = null;
-  #drainedMs = 0;
   #ready: { frame: ReadyFrame; atMs: number } | null = null;
   #committedMs = 0;
   #live: { frame: LiveFrame; atMs: number } | null = null;
@@ -155,7 +155,7 @@ export class SourceMetrics {
       fixedMs: {
         stopMs: ((pauses?.stopNs ?? 0) + (pauses?.quiesceNs ?? 0)) / nsPerMs + 0.3,
         digestMs: (pauses?.stateNs ?? 0) / nsPerMs,
-        journalMs: 2 * (this.#journalMs || journalMsGuess),
+        journalMs: 2 * (this.journalMs || journalMsGuess),
         liveMs: liveMsGuess + (this.verify ? (pauses?.freezeNs ?? freezeMsGuess * nsPerMs) / nsPerMs : 0),
       },
     };
@@ -182,7 +182,10 @@ export class SourceMetrics {
     const total = totalBytes(sent);
     const first = this.#rate.atMs === 0;
     const perSecond = (now: number, before: number): number => (first ? 0 : Math.round((now - before) / seconds));
-    const [logBytesPerSecond, linkBytesPerSecond] = [perSecond(sent.log, this.#rate.log), perSecond(total, this.#rate.sent)];
+    const [logBytesPerSecond, linkBytesPerSecond] = [
+      perSecond(sent.log, this.#rate.log),
+      perSecond(total, this.#rate.sent),
+    ];
     this.#rate = { atMs: nowMs, sent: total, log: sent.log };
     const at = this.sample();
     return {
@@ -225,16 +228,10 @@ export class SourceMetrics {
 
   finished(reply: FinishReply): void {
     this.#finished = reply;
-    this.#drainedMs = hostMs();
   }
 
   ready(frame: ReadyFrame): void {
     this.#ready = { frame, atMs: hostMs() };
-  }
-
-  /** A journal record took `ms`; the quickest one predicts those inside the handover. */
-  journaled(ms: number): void {
-    this.#journalMs = this.#journalMs === 0 ? ms : Math.min(ms, this.#journalMs);
   }
 
   committed(): void {
@@ -285,7 +282,12 @@ export class SourceMetrics {
       migrationId: this.migrationId,
       machine: this.spec.name,
       outcome,
-      owner: phase.at === 'retired' ? 'destination' : outcome === 'failed' && phase.at !== 'failed' ? 'unresolved' : 'source',
+      owner:
+        phase.at === 'retired'
+          ? 'destination'
+          : outcome === 'failed' && phase.at !== 'failed'
+            ? 'unresolved'
+            : 'source',
       startedAt: this.#startedAt,
       downtimeMs: downtime?.downtimeMs ?? null,
       downtime: downtime?.terms ?? null,

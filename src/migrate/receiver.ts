@@ -2,7 +2,7 @@
 // Invariants: a stranger's bytes end that stranger's connection only; machines of one name are taken one at a time.
 
 import { TrmigError, asTrmigError } from '../errors.js';
-import { Home } from '../machine/index.js';
+import type { Home } from '../machine/index.js';
 import { listen } from '../wire/connect.js';
 import type { OfferFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
@@ -97,7 +97,9 @@ async function serve(link: Link, options: ReceiveOptions, taken: Set<string>): P
 }
 
 async function refuse(link: Link, error: TrmigError): Promise<void> {
-  await link.send({ kind: 'refuse', code: error.code, message: error.message, hint: error.hint }).catch(() => undefined);
+  await link
+    .send({ kind: 'refuse', code: error.code, message: error.message, hint: error.hint })
+    .catch(() => undefined);
   await link.close();
 }
 

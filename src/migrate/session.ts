@@ -4,7 +4,7 @@
 //   for long (shipping, converging, replaying) starts something and returns; its end is an event.
 // - An effect that throws becomes a `failed` event; the table decides what that means in the phase of that moment.
 
-import { asTrmigError, type TrmigError } from '../errors.js';
+import { ERROR_CODES, TrmigError, asTrmigError, type ErrorCode } from '../errors.js';
 import type { Failure } from './source-states.js';
 import type { EventLike, Next, PhaseLike } from './table.js';
 
@@ -23,6 +23,12 @@ export interface SessionOptions<Phase, Event, Effect> {
 export function failureOf(thrown: unknown): Failure {
   const { code, message } = asTrmigError(thrown);
   return { code, message };
+}
+
+/** A plain form as an error again; a code that this version does not know is a peer's refusal. */
+export function errorOf({ code, message }: Failure, hint = ''): TrmigError {
+  const known = Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : 'E_PEER_REFUSED';
+  return new TrmigError(known, message, hint === '' ? {} : { hint });
 }
 
 export class Session<Phase extends PhaseLike, Event extends EventLike, Effect> {

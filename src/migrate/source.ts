@@ -3,22 +3,21 @@
 // Invariants: the guest runs here until its log's last segment is out; whatever fails before this host's journal says
 // relinquished gives it back; every stop is under a lease, so that it is given back even if this process dies.
 
-import { hostname } from 'node:os';
-import { ERROR_CODES, TrmigError, asTrmigError, type ErrorCode } from '../errors.js';
-import { captureImage } from '../checkpoint/index.js';
-import { convergeTickMs, probeMs, progressTickMs, segmentBytesShipping, segmentMsShipping, stopLeaseMs, verifyMsMax } from '../limits.js';
+import { TrmigError, asTrmigError } from '../errors.js';
+import { convergeTickMs, progressTickMs, stopLeaseMs, verifyMsMax } from '../limits.js';
 import { WireEncoder, encodedHeader, type Segment } from '../log/index.js';
-import { chooseShift, formatSpec, type ArmCheckpointReply, type Machine } from '../machine/index.js';
+import type { ArmCheckpointReply, Machine } from '../machine/index.js';
 import { digestBlocks } from '../native/index.js';
 import type { ReadyFrame, SessionFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
-import { judge, type ConvergencePolicy } from './controller.js';
-import { OwnershipJournal, type SourceRecordState } from './journal.js';
-import { LogPump } from './log-pump.js';
+import { judge, type ConvergencePolicy } from './convergence.js';
+import type { SourceRecordState } from './journal.js';
+import type { LogPump } from './log-pump.js';
+import { armForShipping, helloForOffer, makeOffer, shipBase, takeBack } from './depart.js';
 import { SourceMetrics, type SourceProgress } from './metrics.js';
-import { isSettled, nextEpoch } from './ownership.js';
 import type { MigrationReport } from './report.js';
-import { Session, failureOf } from './session.js';
+import { SessionJournal, type JournalEvent } from './session-journal.js';
+import { Session, errorOf, failureOf } from './session.js';
 import {
   nextSource,
   type FinalState,
@@ -50,7 +49,12 @@ const paceStep = 0.02;
 const isLast = (phase: SourcePhase): boolean => ['aborted', 'failed', 'retired', 'unresolved'].includes(phase.at);
 
 /** Moves `machine` over `link`. Never rejects: the result says how it ended and who has the machine. */
-export function sendMachine(machine: Machine, link: Link, migrationId: string, options: SourceOptions): Promise<SourceResult> {
+export function sendMachine(
+  machine: Machine,
+  link: Link,
+  migrationId: string,
+  options: SourceOptions,
+): Promise<SourceResult> {
   return new SourceRun(machine, link, migrationId, options).conduct();
 }
 
@@ -60,8 +64,7 @@ class SourceRun {
   readonly #encoder = new WireEncoder();
   /** Ends what runs beside the effects. */
   readonly #over = new AbortController();
-  #journal: OwnershipJournal | null = null;
-  #epoch = 0;
+  #journal: SessionJournal | null = null;
   #pump: LogPump | null = null;
   #armed: ArmCheckpointReply | null = null;
   #thawed: Promise<void> | null = null;
@@ -124,24 +127,20 @@ class SourceRun {
   #errorOf(phase: SourcePhase): TrmigError {
     if (this.#session.error !== null) return this.#session.error;
     if (!('error' in phase)) return new TrmigError('E_INTERNAL', `the migration ended while ${phase.at}`);
-    const code = phase.error.code in ERROR_CODES ? (phase.error.code as ErrorCode) : 'E_PEER_REFUSED';
-    return new TrmigError(code, phase.error.message);
+    return errorOf(phase.error);
   }
 
   async #openJournal(): Promise<void> {
-    this.#journal = await OwnershipJournal.open(this.machine.paths.ownership);
-    if (!isSettled(this.#journal.records)) {
-      throw new TrmigError('E_UNSETTLED', `an earlier migration of '${this.machine.name}' is unfinished`, {
-        hint: `Run: trmig status ${this.machine.name}`,
-      });
-    }
-    this.#epoch = nextEpoch(this.#journal.records);
+    const { mode, running } = await this.machine.tracer.status();
+    const facts = { machine: this.machine.name, migrationId: this.migrationId, peer: this.link.name };
+    this.#journal = await SessionJournal.open(this.machine.paths.ownership, facts, mode === 'dormant' && running);
   }
 
   #machineGone(reason: TrmigError): void {
     if (this.#over.signal.aborted) return;
     const error = new TrmigError('E_MACHINE_GONE', `the source's QEMU is gone: ${reason.message}`);
-    if (this.#session.dispatch({ type: 'machineGone', error: failureOf(error) }) === null) this.#session.error ??= error;
+    if (this.#session.dispatch({ type: 'machineGone', error: failureOf(error) }) === null)
+      this.#session.error ??= error;
   }
 
   /** The tracer's events that mean that the migration cannot go on. */
@@ -149,7 +148,8 @@ class SourceRun {
     try {
       for await (const event of this.machine.tracer.events.stream({ signal: this.#over.signal })) {
         if (event.event === 'lost') throw new TrmigError('E_LOG_LOST', `the log was lost: ${event.data.reason}`);
-        if (event.event === 'lease') throw new TrmigError('E_LEASE', "the stop's lease ran out: the guest goes on here");
+        if (event.event === 'lease')
+          throw new TrmigError('E_LEASE', "the stop's lease ran out: the guest goes on here");
       }
     } catch (error) {
       if (!this.#over.signal.aborted) this.#session.fail(error);
@@ -179,10 +179,8 @@ class SourceRun {
         this.#session.dispatch({ type: 'accepted' });
         return;
       case 'refuse': {
-        const code = frame.code in ERROR_CODES ? (frame.code as ErrorCode) : 'E_PEER_REFUSED';
-        const error = new TrmigError(code, `${this.link.peer.host} refused: ${frame.message}`, {
-          ...(frame.hint !== '' && { hint: frame.hint }),
-        });
+        const { code, hint } = frame;
+        const error = errorOf({ code, message: `${this.link.peer.host} refused: ${frame.message}` }, hint);
         this.#session.error ??= error;
         this.#session.dispatch({ type: 'refused', error: failureOf(error) });
         return;
@@ -239,14 +237,19 @@ class SourceRun {
         return this.#writeJournal(effect.state);
       case 'sendCommit':
         this.#metrics.committed();
-        return this.link.send({ kind: 'commit', migrationId: this.migrationId, epoch: this.#epoch });
+        return this.link.send({ kind: 'commit', migrationId: this.migrationId, epoch: this.#journal!.epoch });
       case 'redial':
         // The connection is this session's only one: a later command asks again (`trmig resolve`).
         this.#session.error ??= new TrmigError('E_PEER_GONE', 'the connection broke while the machine was given away');
         this.#session.stopHere();
         return;
       case 'sendAnswer':
-        return this.#tell({ kind: 'answer', migrationId: this.migrationId, holder: effect.holder, epoch: this.#epoch });
+        return this.#tell({
+          kind: 'answer',
+          migrationId: this.migrationId,
+          holder: effect.holder,
+          epoch: this.#journal!.epoch,
+        });
       case 'sendAbort':
         return this.#tell({ kind: 'abort', ...effect.error });
       case 'sendRetired':
@@ -266,39 +269,17 @@ class SourceRun {
   }
 
   async #sendOffer(): Promise<void> {
-    const hello = await this.machine.tracer.hello();
-    if (hello.mode !== 'dormant' || !hello.running) {
-      const state = hello.mode === 'dormant' ? 'stopped' : hello.mode;
-      throw new TrmigError('E_BUSY', `'${this.machine.name}' is ${state}: it cannot be migrated now`, {
-        hint: `Look at it with: trmig status ${this.machine.name}`,
-      });
-    }
+    const hello = await helloForOffer(this.machine);
     this.#metrics.qemu = hello.qemu;
-    const { host = '', port = 0 } = this.options.listens ?? {};
-    await this.link.send({
-      kind: 'offer',
-      migrationId: this.migrationId,
-      machine: this.machine.name,
-      mode: 'migrate',
-      verify: this.options.verify,
-      spec: formatSpec(this.machine.spec),
-      qemu: hello.qemu,
-      target: hello.target,
-      blocks: hello.blocks.map(({ name, bytes, pageBytes }) => ({ name, bytes, pageBytes })),
-      sourceHost: host === '' ? hostname() : host,
-      sourcePort: port,
-    });
+    const { verify, listens } = this.options;
+    await this.link.send(makeOffer(this.machine.spec, hello, { migrationId: this.migrationId, verify, listens }));
   }
 
   async #arm(): Promise<void> {
-    const { tracer, spec } = this.machine;
-    const probe = await tracer.probe(probeMs);
-    const shift = typeof spec.shift === 'number' ? spec.shift : chooseShift(probe);
-    const pump = await LogPump.open(tracer);
+    const { pump, armed } = await armForShipping(this.machine);
     this.#pump = pump;
-    const segments = { segmentMs: segmentMsShipping, segmentBytes: segmentBytesShipping };
-    this.#armed = await tracer.arm({ shift, stream: pump.name, ...segments, checkpoint: true });
-    this.#metrics.armed(this.#armed);
+    this.#armed = armed;
+    this.#metrics.armed(armed);
     this.#session.dispatch({ type: 'armed' });
   }
 
@@ -307,17 +288,19 @@ class SourceRun {
     const signal = this.#over.signal;
     try {
       await this.link.send({ kind: 'checkpoint', shift, virtualNs, hostNs: 0, deviceState }, { signal });
+      const late = setTimeout(
+        () => {
+          const { timeoutMs } = this.options.policy;
+          this.#session.fail(new TrmigError('E_NOT_CONVERGED', `the base image did not arrive within ${timeoutMs} ms`));
+        },
+        Math.max(0, this.options.policy.timeoutMs - this.#metrics.atMs),
+      );
+      signal.addEventListener('abort', () => clearTimeout(late), { once: true });
       this.#pump!.run((segment) => this.#sendSegment(segment)).catch((error: unknown) => {
         if (!this.#over.signal.aborted) this.#session.fail(error);
       });
-      let [chunks, pages] = [0, 0];
-      const onProgress = (at: { scannedBytes: number; totalBytes: number }): void => this.#metrics.base(at);
-      for await (const chunk of captureImage(frozen, { signal, onProgress })) {
-        await this.link.send({ kind: 'imageChunk', ...chunk }, { signal });
-        chunks++;
-        pages += chunk.pages.length;
-      }
-      await this.link.send({ kind: 'imageEnd', pages, chunks, digest: '' }, { signal });
+      await shipBase(this.link, frozen, { signal, onProgress: (at) => this.#metrics.base(at) });
+      clearTimeout(late);
     } finally {
       this.#thaw();
     }
@@ -348,7 +331,10 @@ class SourceRun {
         return;
       }
       if (verdict.decision === 'abort') {
-        throw new TrmigError('E_NOT_CONVERGED', `no handover within ${this.options.policy.timeoutMs} ms: ${verdict.reason}`);
+        throw new TrmigError(
+          'E_NOT_CONVERGED',
+          `no handover within ${this.options.policy.timeoutMs} ms: ${verdict.reason}`,
+        );
       }
       if (Math.abs(verdict.pace - pace) >= paceStep) {
         pace = verdict.pace;
@@ -371,27 +357,13 @@ class SourceRun {
   }
 
   async #writeJournal(state: SourceRecordState): Promise<void> {
+    const entry = { role: 'source', state } as const;
     const awaited = state === 'relinquished' || state === 'reclaimed';
-    const begunMs = performance.now();
-    try {
-      await this.#journal!.append({
-        role: 'source',
-        state,
-        migrationId: this.migrationId,
-        epoch: this.#epoch,
-        peer: this.link.name,
-        time: new Date().toISOString(),
-      });
-    } catch (thrown) {
-      const error = asTrmigError(thrown);
-      if (!awaited) throw error;
-      this.#session.error ??= error;
-      const type = error.code === 'E_JOURNAL_WRITE' ? 'journalRefused' : 'journalUnknown';
-      this.#session.dispatch({ type, error: failureOf(error) });
-      return;
-    }
-    this.#metrics.journaled(performance.now() - begunMs);
-    if (awaited) this.#session.dispatch({ type: 'journaled' });
+    let event: JournalEvent | null = null;
+    if (awaited) event = await this.#journal!.recordAwaited(entry);
+    else await this.#journal!.record(entry);
+    this.#metrics.journalMs = this.#journal!.quickestMs;
+    if (event !== null) this.#session.dispatch(event);
   }
 
   async #giveBack(undo: Undo): Promise<void> {
@@ -399,11 +371,12 @@ class SourceRun {
     if (this.#renewing !== null) clearInterval(this.#renewing);
     if (this.#armed !== null) {
       this.#thaw();
-      const { tracer } = this.machine;
-      const { mode, running } = await tracer.status();
-      if (undo === 'reclaim') await tracer.reclaim();
-      else if (mode === 'armed') await tracer.disarm();
-      else if (!running) await tracer.cont();
+      try {
+        await takeBack(this.machine, undo);
+      } catch (error) {
+        this.#session.error ??= asTrmigError(error);
+        this.#session.dispatch({ type: 'machineGone', error: failureOf(error) });
+      }
     }
     this.#session.dispatch({ type: 'returned' });
   }

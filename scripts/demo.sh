@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# The main job, to look at: a guest that writes a 64 MiB hot set at random moves from one host state to another over TCP on
+# loopback, while it runs. Leaves out/demo/report.json and out/demo/report.html.
+# Run it by `make demo`, which builds what it needs.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/say.sh
+
+seconds_before=3
+workload=hotset
+out=out/demo
+# Unix sockets want short paths, wherever this clone lies.
+hosts=$(mktemp -d "${TMPDIR:-/tmp}/trmig-demo.XXXXXX")
+trmig() { node bin/trmig.js "$@"; }
+
+clean_up() {
+  trap - EXIT INT TERM
+  [ -z "${receiver:-}" ] || kill "$receiver" 2>/dev/null || true
+  for host in a b; do
+    trmig stop "$workload" --home "$hosts/$host" --force >/dev/null 2>&1 || true
+  done
+  rm -rf "$hosts"
+}
+trap clean_up EXIT
+trap 'clean_up; exit 130' INT TERM
+
+mkdir -p "$out"
+say "host a: starting the guest"
+trmig run "fixtures/specs/$workload.yaml" --home "$hosts/a"
+until [ "$(grep -c '^count ' "$hosts/a/machines/$workload/console.log" 2>/dev/null || true)" -ge $((seconds_before * 10)) ]; do
+  sleep 0.2
+done
+tail -n 3 "$hosts/a/machines/$workload/console.log"
+
+say "host b: listening"
+trmig receive --listen 127.0.0.1:0 --once --json --home "$hosts/b" >"$hosts/receive.jsonl" &
+receiver=$!
+until address=$(sed -n 's/.*"listening":"\([^"]*\)".*/\1/p' "$hosts/receive.jsonl" | head -n 1) && [ -n "$address" ]; do
+  kill -0 "$receiver" 2>/dev/null || { cat "$hosts/receive.jsonl"; exit 1; }
+  sleep 0.1
+done
+
+say "migrating to $address"
+trmig migrate "$workload" "$address" --verify --home "$hosts/a" --report-dir "$out"
+wait "$receiver"
+receiver=
+
+sleep 1
+say "the guest's own counter: the last lines on host a, the first on host b"
+tail -n 2 "$hosts/a/machines/$workload/console.log"
+grep '^count ' "$hosts/b/machines/$workload/console.log" | head -n 2
+say "report: $out/report.html"

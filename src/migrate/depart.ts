@@ -1,0 +1,96 @@
+// What a machine needs done before it leaves: an offer, an arming, its base image on the link.
+
+import { hostname } from 'node:os';
+import { TrmigError } from '../errors.js';
+import { captureImage, type CaptureProgress } from '../checkpoint/index.js';
+import { probeMs, segmentBytesShipping, segmentMsShipping } from '../limits.js';
+import {
+  chooseShift,
+  formatSpec,
+  type ArmCheckpointReply,
+  type FrozenImage,
+  type Machine,
+  type MachineSpec,
+  type TracerHello,
+} from '../machine/index.js';
+import type { OfferFrame } from '../wire/frames.js';
+import type { Link } from '../wire/link.js';
+import { LogPump } from './log-pump.js';
+import type { Undo } from './source-states.js';
+
+/** What the tracer says of a machine that may be offered. @throws TrmigError E_BUSY when it is not dormant and running */
+export async function helloForOffer(machine: Machine): Promise<TracerHello> {
+  const hello = await machine.tracer.hello();
+  if (hello.mode === 'dormant' && hello.running) return hello;
+  const state = hello.mode === 'dormant' ? 'stopped' : hello.mode;
+  throw new TrmigError('E_BUSY', `'${machine.name}' is ${state}: it cannot be migrated now`, {
+    hint: `Look at it with: trmig status ${machine.name}`,
+    facts: { machine: machine.name, mode: hello.mode, running: hello.running },
+  });
+}
+
+export interface OfferOptions {
+  readonly migrationId: string;
+  readonly verify: boolean;
+  /** Where the destination can ask this host's journal; undefined when it does not listen. */
+  readonly listens?: { readonly host: string; readonly port: number } | undefined;
+}
+
+export function makeOffer(spec: MachineSpec, hello: TracerHello, options: OfferOptions): OfferFrame {
+  const { migrationId, verify, listens } = options;
+  return {
+    kind: 'offer',
+    migrationId,
+    machine: spec.name,
+    mode: 'migrate',
+    verify,
+    spec: formatSpec(spec),
+    qemu: hello.qemu,
+    target: hello.target,
+    blocks: hello.blocks.map(({ name, bytes, pageBytes }) => ({ name, bytes, pageBytes })),
+    sourceHost: listens?.host ?? hostname(),
+    sourcePort: listens?.port ?? 0,
+  };
+}
+
+/** Arms the machine with a checkpoint, at the shift that suits the speed it has just shown. @throws TrmigError E_TRACER_* */
+export async function armForShipping(machine: Machine): Promise<{ pump: LogPump; armed: ArmCheckpointReply }> {
+  const { tracer, spec } = machine;
+  const shift = typeof spec.shift === 'number' ? spec.shift : chooseShift(await tracer.probe(probeMs));
+  const pump = await LogPump.open(tracer);
+  const segments = { segmentMs: segmentMsShipping, segmentBytes: segmentBytesShipping };
+  try {
+    return { pump, armed: await tracer.arm({ shift, stream: pump.name, ...segments, checkpoint: true }) };
+  } catch (error) {
+    pump.close();
+    throw error;
+  }
+}
+
+/** Sends a frozen image's chunks and its end. @throws TrmigError E_IMAGE_READ, E_ABORTED, the link's fault */
+export async function shipBase(
+  link: Link,
+  frozen: FrozenImage,
+  options: { readonly signal: AbortSignal; readonly onProgress: (progress: CaptureProgress) => void },
+): Promise<void> {
+  const { signal } = options;
+  let [chunks, pages] = [0, 0];
+  for await (const chunk of captureImage(frozen, options)) {
+    await link.send({ kind: 'imageChunk', ...chunk }, { signal });
+    chunks++;
+    pages += chunk.pages.length;
+  }
+  await link.send({ kind: 'imageEnd', pages, chunks, digest: '' }, { signal });
+}
+
+/**
+ * Undoes a departure: the guest runs here again, dormant, whatever the tracer's mode is by now (it may have disarmed by
+ * itself, or never have been fenced). @throws TrmigError E_TRACER_*
+ */
+export async function takeBack(machine: Machine, undo: Undo): Promise<void> {
+  const { tracer } = machine;
+  const { mode, running, owned } = await tracer.status();
+  if (undo === 'reclaim' && !owned) await tracer.reclaim();
+  else if (mode === 'armed') await tracer.disarm();
+  else if (!running) await tracer.cont();
+}
