@@ -79,6 +79,10 @@ for (const workload of parts.includes('rows') ? workloads : []) {
         `  ${workload} ${tool} ${mode} ${run + 1}/${runs}: ${converged ? `down ${downtimeMs?.toFixed(1)} ms` : 'did not converge'},` +
           ` ${(totalMs / 1000).toFixed(2)} s, ${(bytesAfterBase / 1e6).toFixed(2)} MB after the base`,
       ),
+    onBroken: ({ tool, mode }, run, { message }) => {
+      console.error(`  ${workload} ${tool} ${mode} ${run + 1}/${runs}: ${message}`);
+      process.exitCode = 1;
+    },
   });
   results.rows.push(...rows);
   await save(results);

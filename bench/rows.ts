@@ -36,19 +36,27 @@ export interface RowsOptions {
   readonly runs: number;
   readonly contenders: readonly Contender[];
   readonly onRun: (contender: Contender, run: number, outcome: Outcome) => void;
+  /** A move that broke is no row's; the others go on. */
+  readonly onBroken: (contender: Contender, run: number, error: Error) => void;
 }
 
-/** Moves the same guest by each contender in turn, `runs` times. @throws when a move broke, naming it */
+/** Moves the same guest by each contender in turn, `runs` times. */
 export async function measureRows(options: RowsOptions): Promise<Row[]> {
   const outcomes = new Map<Contender, Outcome[]>(options.contenders.map((contender) => [contender, []]));
   for (let run = 0; run < options.runs; run++) {
     for (const contender of options.contenders) {
-      const outcome = await moveOnce(contender, options);
-      outcomes.get(contender)!.push(outcome);
-      options.onRun(contender, run, outcome);
+      try {
+        const outcome = await moveOnce(contender, options);
+        outcomes.get(contender)!.push(outcome);
+        options.onRun(contender, run, outcome);
+      } catch (error) {
+        options.onBroken(contender, run, error instanceof Error ? error : new Error(String(error)));
+      }
     }
   }
-  return [...outcomes].map(([contender, list]) => rowOf(contender, options, list));
+  return [...outcomes]
+    .filter(([, list]) => list.length > 0)
+    .map(([contender, list]) => rowOf(contender, options, list));
 }
 
 async function moveOnce(contender: Contender, options: RowsOptions): Promise<Outcome> {
@@ -63,10 +71,8 @@ async function moveOnce(contender: Contender, options: RowsOptions): Promise<Out
     await rm(folder, { recursive: true, force: true });
     return outcome;
   } catch (cause) {
-    const what = `${contender.tool} ${contender.mode} with ${workload}`;
-    throw new Error(`${what} (its files are in ${folder}): ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`${why} (its files are in ${folder})`, { cause });
   } finally {
     await hosts.close();
   }

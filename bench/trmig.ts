@@ -34,6 +34,7 @@ const reportSchema = z.object({
   downtimeMs: z.number().nullable(),
   totalMs: z.number(),
   bytes: z.object({ base: z.number(), total: z.number() }),
+  error: z.object({ code: z.string(), message: z.string() }).nullable(),
 });
 
 export interface TrmigRun {
@@ -74,8 +75,10 @@ async function move(cli: Cli, watch: ConsoleWatch, hosts: HostPair, reportFolder
     throw new Error(`trmig migrate left no report: ${said.trim().slice(-2000)}`);
   });
   const report = reportSchema.parse(JSON.parse(text));
-  if (report.outcome === 'failed') throw new Error(`trmig migrate failed: ${said.trim().slice(-2000)}`);
   const converged = report.outcome === 'completed';
+  if (!converged && report.error?.code !== 'E_NOT_CONVERGED') {
+    throw new Error(`trmig migrate: ${report.error?.code ?? report.outcome}: ${report.error?.message ?? ''}`);
+  }
   return {
     converged,
     downtimeMs: converged ? report.downtimeMs : null,
