@@ -13,6 +13,9 @@ import { isSettled, nextEpoch } from './ownership.js';
 import { failureOf } from './session.js';
 import type { Failure } from './source-states.js';
 
+/** Of how many syncs the median is taken. */
+const latestCount = 5;
+
 /** How an awaited record ended, as the tables' events say it. */
 export type JournalEvent =
   { readonly type: 'journaled' } | { readonly type: 'journalRefused' | 'journalUnknown'; readonly error: Failure };
@@ -25,8 +28,8 @@ export interface MigrationFacts {
 }
 
 export class SessionJournal {
-  /** How long the quickest record took, ms; 0 before the first. */
-  quickestMs = 0;
+  readonly #tookMs: number[] = [];
+  #last: Promise<unknown> = Promise.resolve();
 
   private constructor(
     private readonly journal: OwnershipJournal,
@@ -62,11 +65,31 @@ export class SessionJournal {
       | { readonly role: 'source'; readonly state: SourceRecordState }
       | { readonly role: 'destination'; readonly state: DestinationRecordState },
   ): Promise<void> {
-    const begunMs = performance.now();
     const { migrationId, peer } = this.facts;
-    await this.journal.append({ ...entry, migrationId, peer, epoch: this.epoch, time: new Date().toISOString() });
-    const tookMs = performance.now() - begunMs;
-    this.quickestMs = this.quickestMs === 0 ? tookMs : Math.min(this.quickestMs, tookMs);
+    const common = { migrationId, peer, epoch: this.epoch, time: new Date().toISOString() };
+    await this.#measured(() => this.journal.append({ ...entry, ...common }));
+  }
+
+  /** The median of the latest records and rehearsals, ms; 0 before the first. */
+  get recordMs(): number {
+    const latest = this.#tookMs.slice(-latestCount).sort((a, b) => a - b);
+    return latest[latest.length >> 1] ?? 0;
+  }
+
+  /** Measures what a record would take now. @throws TrmigError E_JOURNAL_UNCERTAIN */
+  async rehearse(): Promise<void> {
+    await this.#measured(() => this.journal.rehearse());
+  }
+
+  /** One after the other: the journal wants it so. */
+  async #measured(work: () => Promise<void>): Promise<void> {
+    const mine = this.#last.then(async () => {
+      const begunMs = performance.now();
+      await work();
+      this.#tookMs.push(performance.now() - begunMs);
+    });
+    this.#last = mine.catch(() => undefined);
+    await mine;
   }
 
   /** Writes a record whose end the table waits for; it throws nothing. */

@@ -16,7 +16,7 @@ import type { LogPump } from './log-pump.js';
 import { armForShipping, helloForOffer, makeOffer, shipBase, takeBack } from './depart.js';
 import { SourceMetrics, type SourceProgress } from './metrics.js';
 import type { MigrationReport } from './report.js';
-import { SessionJournal, type JournalEvent } from './session-journal.js';
+import { SessionJournal } from './session-journal.js';
 import { Session, errorOf, failureOf } from './session.js';
 import {
   nextSource,
@@ -42,6 +42,9 @@ export interface SourceResult {
   readonly error: TrmigError | null;
   readonly report: MigrationReport;
 }
+
+/** Syncs that show what the ones inside the handover will take. */
+const journalRehearsals = 5;
 
 /** Smaller changes of the pace are not worth a message. */
 const paceStep = 0.02;
@@ -238,18 +241,11 @@ class SourceRun {
       case 'sendCommit':
         this.#metrics.committed();
         return this.link.send({ kind: 'commit', migrationId: this.migrationId, epoch: this.#journal!.epoch });
-      case 'redial':
-        // The connection is this session's only one: a later command asks again (`trmig resolve`).
+      case 'redial': // This session has one connection: a later command goes on from the journal.
         this.#session.error ??= new TrmigError('E_PEER_GONE', 'the connection broke while the machine was given away');
-        this.#session.stopHere();
-        return;
+        return this.#session.stopHere();
       case 'sendAnswer':
-        return this.#tell({
-          kind: 'answer',
-          migrationId: this.migrationId,
-          holder: effect.holder,
-          epoch: this.#journal!.epoch,
-        });
+        return this.#answer(effect.holder);
       case 'sendAbort':
         return this.#tell({ kind: 'abort', ...effect.error });
       case 'sendRetired':
@@ -261,6 +257,10 @@ class SourceRun {
       case 'close':
         return;
     }
+  }
+
+  #answer(holder: 'source' | 'destination'): Promise<void> {
+    return this.#tell({ kind: 'answer', migrationId: this.migrationId, holder, epoch: this.#journal!.epoch });
   }
 
   /** Best effort: the link may be gone. */
@@ -322,6 +322,8 @@ class SourceRun {
   async #converge(): Promise<void> {
     const { tracer } = this.machine;
     let pace = 0;
+    for (let i = 0; i < journalRehearsals; i++) await this.#journal!.rehearse();
+    this.#metrics.journalMs = this.#journal!.recordMs;
     while (this.#session.phase.at === 'catching-up') {
       const verdict = judge(this.#metrics.sample(), this.options.policy);
       this.#metrics.judged(verdict);
@@ -358,12 +360,8 @@ class SourceRun {
 
   async #writeJournal(state: SourceRecordState): Promise<void> {
     const entry = { role: 'source', state } as const;
-    const awaited = state === 'relinquished' || state === 'reclaimed';
-    let event: JournalEvent | null = null;
-    if (awaited) event = await this.#journal!.recordAwaited(entry);
-    else await this.#journal!.record(entry);
-    this.#metrics.journalMs = this.#journal!.quickestMs;
-    if (event !== null) this.#session.dispatch(event);
+    if (state !== 'relinquished' && state !== 'reclaimed') return this.#journal!.record(entry);
+    this.#session.dispatch(await this.#journal!.recordAwaited(entry));
   }
 
   async #giveBack(undo: Undo): Promise<void> {
@@ -381,7 +379,7 @@ class SourceRun {
     this.#session.dispatch({ type: 'returned' });
   }
 
-  /** The guest runs elsewhere. Its stopped memory here is the last witness: with `verify` it is digested first. */
+  /** The stopped memory is the last witness: with `verify` it is digested first. */
   async #retire(): Promise<void> {
     if (this.options.verify) {
       const { pid, blocks } = await this.machine.tracer.hello();

@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readFile, writeFile, type FileHandle } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -29,19 +29,23 @@ const codeOf = async (run: () => unknown): Promise<string> => {
 };
 
 /** A file whose calls can be made to fail. */
-function failing(faults: Partial<Record<'write' | 'datasync' | 'truncate', boolean>>) {
+function failing(faults: Partial<Record<'write' | 'erase' | 'datasync', boolean>>) {
   return (file: FileHandle): JournalFile => {
-    const or = (name: keyof typeof faults): void => {
-      if (faults[name] === true) throw Object.assign(new Error(`${name}: no space left`), { code: 'ENOSPC' });
+    const fail = (name: string): never => {
+      throw Object.assign(new Error(`${name}: no space left`), { code: 'ENOSPC' });
     };
     return {
-      write: (async (line: Buffer) => {
-        if (faults.write === true) await file.write(line.subarray(0, 9));
-        or('write');
-        return file.write(line);
+      read: file.read.bind(file),
+      write: (async (bytes: Buffer, offset: number, length: number, position: number) => {
+        const erases = bytes.every((byte) => byte === 0);
+        if (erases && faults.erase === true) fail('erase');
+        if (!erases && faults.write === true) {
+          await file.write(bytes, 0, 9, position);
+          fail('write');
+        }
+        return file.write(bytes, offset, length, position);
       }) as FileHandle['write'],
-      datasync: async () => (or('datasync'), file.datasync()),
-      truncate: async (length) => (or('truncate'), file.truncate(length)),
+      datasync: async () => (faults.datasync === true ? fail('datasync') : file.datasync()),
       stat: (() => file.stat()) as FileHandle['stat'],
       close: () => file.close(),
     };
@@ -104,7 +108,7 @@ t.test('a full disk leaves the journal as it was, and a later append works', asy
   const faults = { write: true };
   const journal = await opened(t, path, failing(faults));
   t.equal(await codeOf(() => journal.append(source('recording'))), 'E_JOURNAL_WRITE');
-  t.equal((await readFile(path)).length, 0);
+  t.strictSame(await readJournal(path), { records: [], wholeBytes: 0, tornBytes: 0 });
   faults.write = false;
   await journal.append(source('recording'));
   t.strictSame((await readJournal(path)).records, [source('recording')]);
@@ -116,14 +120,41 @@ t.test('a failed sync is never called written nor unwritten, and ends the journa
   t.equal(await codeOf(() => journal.append(source('relinquished'))), 'E_JOURNAL_UNCERTAIN');
   faults.datasync = false;
   t.equal(await codeOf(() => journal.append(source('returned'))), 'E_JOURNAL_UNCERTAIN', 'even when the disk recovers');
-  const both = await opened(t, await journalPath(), failing({ write: true, truncate: true }));
+  const both = await opened(t, await journalPath(), failing({ write: true, erase: true }));
   t.equal(await codeOf(() => both.append(source('recording'))), 'E_JOURNAL_UNCERTAIN');
+});
+
+t.test('a rehearsal leaves no trace', async (t) => {
+  const path = await journalPath();
+  const journal = await opened(t, path);
+  await journal.append(source('recording'));
+  const before = await readFile(path);
+  await journal.rehearse();
+  t.strictSame(await readFile(path), before);
+  await journal.append(source('returned'));
+  t.strictSame((await readJournal(path)).records, [source('recording'), source('returned')]);
+});
+
+t.test('a record of which only the end came to the disk is dropped', async (t) => {
+  const path = await journalPath();
+  const last = encodeRecord(source('relinquished'));
+  const hole = Buffer.concat([
+    encodeRecord(source('recording')),
+    Buffer.alloc(40),
+    last.subarray(40),
+    Buffer.alloc(64),
+  ]);
+  await writeFile(path, hole);
+  const journal = await opened(t, path);
+  t.strictSame(journal.records, [source('recording')]);
+  await journal.append(source('returned'));
+  t.strictSame((await readJournal(path)).records, [source('recording'), source('returned')]);
 });
 
 t.test('a second writer is noticed', async (t) => {
   const path = await journalPath();
   const journal = await opened(t, path);
-  await appendFile(path, encodeRecord(source('returned')));
+  await (await opened(t, path)).append(source('returned'));
   t.equal(await codeOf(() => journal.append(source('relinquished'))), 'E_JOURNAL_WRITE');
 });
 
