@@ -88,7 +88,8 @@ function axis(maxMs: number, scale: (ms: number) => number): Markup {
   const ticks = scaleLinear().domain([0, maxMs]).ticks(4);
   const labels = ticks.map((ms, index) => {
     const text = index === ticks.length - 1 ? `${ms}\u00a0ms` : String(ms);
-    return html`<span style="left:${scale(ms).toFixed(3)}%">${text}</span>`;
+    const side = scale(ms) > 93 ? 'end' : 'middle';
+    return html`<span class="${side}" style="left:${scale(ms).toFixed(3)}%">${text}</span>`;
   });
   return html`<div class="bar-axis" aria-hidden="true">${labels}</div>`;
 }

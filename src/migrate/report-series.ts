@@ -236,7 +236,7 @@ export function seriesSection(report: MigrationReport): Markup {
       </div>
       ${shown.map((of) => plot(of, samples, x, bands))}
       <div class="time">
-        ${ticks.map((ms) => html`<span style="left:${at(x(ms))}">${ms === 0 ? '0' : round(duration(ms))}</span>`)}
+        ${ticks.map((ms) => html`<span class="${x(ms) > 93 ? 'end' : 'middle'}" style="left:${at(x(ms))}">${ms === 0 ? '0' : round(duration(ms))}</span>`)}
       </div>
       <div class="strips">${strips(samples, shown, endMs, x)}</div>
     </div>

@@ -58,7 +58,7 @@ ${colours}
 .bar-axis{margin-bottom:1rem}
 .bar-axis span,.time span{position:absolute;transform:translateX(-50%);white-space:nowrap}
 .bar-axis span:first-child,.time span:first-child{transform:none}
-.bar-axis span:last-child,.time span:last-child{transform:translateX(min(-50%,0px))}
+.bar-axis .end,.time .end{transform:translateX(-100%)}
 table{border-collapse:collapse;width:100%;font-size:.9rem}
 th{font-weight:400;text-align:left}
 th,td{padding:.35rem 0;border-top:1px solid var(--line);vertical-align:baseline}

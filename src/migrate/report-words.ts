@@ -21,7 +21,10 @@ export function summary(report: MigrationReport): string[] {
 }
 
 function journey({ guest, host, totalMs, bytes, machine }: MigrationReport): string[] {
-  const way = host.source === host.destination ? `within ${host.source}` : `from ${host.source} to ${host.destination}`;
+  const way =
+    host.source === host.destination
+      ? `from one QEMU to another on ${host.source}`
+      : `from ${host.source} to ${host.destination}`;
   const afterwards = bytes.log + bytes.deviceState;
   return [
     `${machine}, with ${size(guest.memoryBytes)} of memory, went ${way} in ${duration(totalMs)}.`,
@@ -48,8 +51,8 @@ function proof({ digests }: MigrationReport): string[] {
     ...(equal.length > 0
       ? [`At its last instruction on the source, ${list(equal)} were equal on both hosts, bit by bit.`]
       : []),
-    ...(different.length > 0 ? [`${capital(list(different))} differed.`] : []),
-    ...(equal.length > 0 && skipped.length > 0 ? [`${capital(list(skipped))} were not compared.`] : []),
+    ...(different.length > 0 ? [`Different: ${list(different)}.`] : []),
+    ...(equal.length > 0 && skipped.length > 0 ? [`Not compared: ${list(skipped)}.`] : []),
   ];
 }
 
@@ -82,5 +85,3 @@ function failure({ owner, host, totalMs, bytes, machine, outcome }: MigrationRep
 function list(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)!}`;
 }
-
-const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
