@@ -35,6 +35,7 @@ static struct {
     GQueue ring; /* of Segment, cut but not yet sent; owned */
     uint64_t ring_bytes, raw_bytes;
     bool open, closing, overflow, sending;
+    bool finished; /* the final segment is cut: what QEMU still writes, stopped, is no part of the log */
     uint64_t stream_gone_ns;
 } tap = {.stream_fd = -1};
 
@@ -102,7 +103,7 @@ static ssize_t tap_write(void *cookie, const char *bytes, size_t size)
 {
     (void)cookie;
     g_mutex_lock(&tap.lock);
-    for (size_t i = 0; i < size && !tap.overflow; i++) {
+    for (size_t i = 0; i < size && !tap.overflow && !tap.finished; i++) {
         g_byte_array_append(tap.pending, (const uint8_t *)bytes + i, 1);
         tap.raw_bytes++;
         if (trmig_event_scan_byte(&tap.scanner, (uint8_t)bytes[i]) == TRMIG_SCAN_EVENT) {
@@ -190,7 +191,7 @@ FILE *tap_open(int stream_fd, uint64_t segment_ms, uint64_t segment_bytes, const
     tap.pending = g_byte_array_sized_new(256 * 1024);
     tap.whole_bytes = tap.whole_events = tap.cut_instructions = tap.seq = tap.cut_events = 0;
     tap.raw_bytes = tap.ring_bytes = tap.stream_gone_ns = 0;
-    tap.closing = tap.overflow = tap.sending = false;
+    tap.closing = tap.overflow = tap.sending = tap.finished = false;
     tap.segment_ns = segment_ms * 1000000u;
     tap.segment_bytes = segment_bytes;
     tap.stream_fd = stream_fd;
@@ -224,6 +225,7 @@ void tap_finish(void)
     if (!tap.overflow) {
         cut(SEGMENT_FLAG_FINAL, NULL);
     }
+    tap.finished = true;
     g_mutex_unlock(&tap.lock);
 }
 
