@@ -56,10 +56,16 @@ export class ConsoleWatch {
     }
   }
 
-  /** Work a second between two moments; null when fewer than two lines came. @throws when the guest found its data wrong */
+  /**
+   * Work a second between two moments; null when fewer than two lines came. Taken from one line that reports new work to
+   * another, so that a workload whose units take longer than its lines is not rounded down.
+   * @throws when the guest found its data wrong
+   */
   rate(fromMs: number, toMs: number): number | null {
     if (this.#failed) throw this.#failed;
-    const within = this.lines.filter(({ atMs }) => atMs >= fromMs && atMs <= toMs);
+    const within = this.lines.filter(
+      ({ atMs, work }, index) => atMs >= fromMs && atMs <= toMs && work !== this.lines[index - 1]?.work,
+    );
     const [first, last] = [within[0], within.at(-1)];
     if (first === undefined || last === undefined || last.atMs <= first.atMs) return null;
     return ((last.work - first.work) * 1000) / (last.atMs - first.atMs);

@@ -45,6 +45,18 @@ t.test('a console is followed while it grows, also over a line that comes in two
   await t.rejects(watch.waitFor(3, 50), /2 of 3 lines/);
 });
 
+t.test('a unit of work that takes several lines is not rounded down', async (t) => {
+  const file = path.join(t.testdir(), 'console.log');
+  const watch = new ConsoleWatch(file, 'compile');
+  t.teardown(() => watch.close());
+  for (const [index, units] of [1, 1, 2, 2, 2, 3, 3].entries()) {
+    appendFileSync(file, `count ${index + 1} units=${units} sum=0\n`);
+    await watch.waitFor(index + 1, 5_000);
+  }
+  const at = watch.lines.map(({ atMs }) => atMs);
+  t.equal(watch.rate(at[1]!, at[6]!), 1000 / (at[5]! - at[2]!), 'from where 2 is first seen to where 3 is');
+});
+
 t.test('a guest that finds its data wrong fails the measurement', async (t) => {
   const file = path.join(t.testdir({ 'console.log': 'count 1 ops=1 acc=0\nCORRUPT word at 12\n' }), 'console.log');
   const watch = new ConsoleWatch(file, 'alu');
