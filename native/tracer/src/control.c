@@ -20,6 +20,7 @@ enum {
     CLIENTS_MAX = 32,
     LINE_BYTES_MAX = 16 * 1024 * 1024,
     OUT_BYTES_MAX = 64 * 1024 * 1024, /* a client that reads nothing for so long is dropped */
+    QTYPE_QNULL = 1,                  /* qapi/common.json: QType */
 };
 
 typedef struct {
@@ -46,7 +47,8 @@ static bool is_open;
 
 static void request_free(Request *request)
 {
-    if (request->root) {
+    /* A line that says null is QEMU's one null object, which is not to be freed. */
+    if (request->root && *(const int *)(const void *)request->root != QTYPE_QNULL) {
         ((size_t *)(void *)request->root)[1] = 0; /* QObject.refcnt: never shared, its only reference is ours */
         qobject_destroy(request->root);
     }
