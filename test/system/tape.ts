@@ -111,7 +111,7 @@ export class Replay {
     t.teardown(() => machine.stop({ graceful: false }));
     const { tracer } = machine;
     const { pid, blocks } = await tracer.hello();
-     
+
     const image = async function* (): AsyncGenerator<ImageChunk> {
       yield* recorded.chunks;
     };
