@@ -5,7 +5,7 @@
 #   make build    TypeScript to dist/
 #   make guests   the Linux guest that the tests boot, to out/guests/
 #   make check    types, lint, formatting
-#   make docs     docs/errors.md from the table of codes
+#   make docs     what is derived from the sources: docs/errors.md, docs/cli.md, the CLI's manifest
 #   make format   mend the formatting that check would refuse
 #   make test     all of the above but check, then every test except test/soak;  TESTS=test/log for some
 #   make soak     the long tests of test/soak
@@ -49,7 +49,7 @@ check: setup
 	@$(in_env) scripts/check.sh
 
 docs: build
-	@$(in_env) node scripts/errors-doc.mjs
+	@$(in_env) node scripts/errors-doc.mjs; node scripts/cli-docs.mjs
 
 format: setup
 	@$(in_env) prettier --write --log-level warn .; \

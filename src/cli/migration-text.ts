@@ -37,7 +37,9 @@ export function resultLines(report: MigrationReport, to: string, reportFile: str
   if (moved) {
     const predicted =
       report.predictedDowntimeMs === null ? '' : `  (predicted ${formatMs(report.predictedDowntimeMs)})`;
-    const terms = (Object.entries(report.downtime) as [string, number][]).map(([term, ms]) => `${term.replace(/Ms$/, '')} ${ms.toFixed(2)}`);
+    const terms = (Object.entries(report.downtime) as [string, number][]).map(
+      ([term, ms]) => `${term.replace(/Ms$/, '')} ${ms.toFixed(2)}`,
+    );
     pairs.push(['  downtime', `${formatMs(report.downtimeMs)}${predicted}`], ['', terms.join(' + ')]);
   }
   pairs.push(

@@ -1,7 +1,13 @@
 // Colour, only where somebody looks: on a terminal, unless NO_COLOR says otherwise (https://no-color.org).
-import { styleText } from 'node:util';
 
-type Format = Parameters<typeof styleText>[0];
+/** SGR codes: on, off. */
+const codes = {
+  green: [32, 39],
+  yellow: [33, 39],
+  red: [31, 39],
+  dim: [2, 22],
+  bold: [1, 22],
+} as const;
 
 export interface Style {
   readonly good: (text: string) => string;
@@ -18,7 +24,8 @@ export function isColourful(stream: { readonly isTTY?: boolean }, env: NodeJS.Pr
 
 export function styleFor(stream: { readonly isTTY?: boolean }, env: NodeJS.ProcessEnv = process.env): Style {
   const colourful = isColourful(stream, env);
-  // Node 22 would look at the process's own stdout by itself; what counts is the stream that the text is for.
-  const as = (format: Format) => (text: string) => (colourful ? styleText(format, text) : text);
-  return { good: as('green'), warning: as('yellow'), bad: as(['bold', 'red']), dim: as('dim'), strong: as('bold') };
+  // Not node's styleText: it looks at the process's own stdout, and what counts is the stream that the text is for.
+  const as = (name: keyof typeof codes) => (text: string) =>
+    colourful ? `\u001b[${codes[name][0]}m${text}\u001b[${codes[name][1]}m` : text;
+  return { good: as('green'), warning: as('yellow'), bad: as('red'), dim: as('dim'), strong: as('bold') };
 }

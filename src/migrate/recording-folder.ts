@@ -1,8 +1,8 @@
 // The files of a recording beside its log, as trmig names them, and what a recording that came to nothing leaves: nothing.
 import { mkdir, rm, rmdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { TrmigError } from '../errors.js';
-import { fileError, openFile, publish, writeFully } from '../log/files.js';
+import { fileError, isMissing, isPresent, openFile, publish, writeFully } from '../log/files.js';
 
 export const imagePart = 'ram.img';
 export const devicePart = 'device.state';
@@ -19,7 +19,7 @@ export interface RecordingFolder {
  */
 export async function prepareFolder(dir: string): Promise<RecordingFolder> {
   try {
-    const made = (await mkdir(dir, { recursive: true, mode: 0o700 })) !== undefined;
+    const made = await makeFolder(resolve(dir));
     for (const name of ['manifest.trm', 'log', imagePart, devicePart]) {
       if ((await stat(join(dir, name)).catch(() => null)) === null) continue;
       throw new TrmigError('E_RECORDING_EXISTS', `${dir} holds a recording already: ${name} is there`, {
@@ -30,6 +30,19 @@ export async function prepareFolder(dir: string): Promise<RecordingFolder> {
   } catch (thrown) {
     throw fileError(thrown, dir);
   }
+}
+
+/** Makes a folder and those above it; false when it is there. Node's own recursive mkdir never ends below /proc. */
+export async function makeFolder(dir: string): Promise<boolean> {
+  try {
+    await mkdir(dir, { mode: 0o700 });
+    return true;
+  } catch (error) {
+    if (isPresent(error)) return false;
+    if (!isMissing(error) || dirname(dir) === dir) throw error;
+  }
+  await makeFolder(dirname(dir));
+  return mkdir(dir, { mode: 0o700 }).then(() => true);
 }
 
 /** Writes a part under a temporary name, synced, then renamed. @throws TrmigError E_DISK_FULL, E_FILE_ACCESS */

@@ -1,8 +1,7 @@
 // Leaves a migration's report where people and programs find it: report.json and report.html, side by side.
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileError } from '../log/files.js';
-import { writePart } from './recording-folder.js';
+import { makeFolder, writePart } from './recording-folder.js';
 import type { MigrationReport } from './report.js';
 
 export interface ReportFiles {
@@ -14,7 +13,7 @@ export interface ReportFiles {
 export async function writeReport(report: MigrationReport, dir: string): Promise<ReportFiles> {
   const { renderReport } = await import('./report-html.js');
   try {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await makeFolder(resolve(dir));
   } catch (thrown) {
     throw fileError(thrown, dir);
   }
