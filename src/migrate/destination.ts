@@ -27,12 +27,15 @@ import {
 import type { DestinationRecordState } from './journal.js';
 import { LogFeed } from './log-feed.js';
 import { ReplayProgress } from './replay-progress.js';
+import { checkRoom } from './room.js';
 import { SessionJournal } from './session-journal.js';
 import { Session, failureOf } from './session.js';
 import type { FinalState } from './source-states.js';
 
 export interface DestinationOptions {
   readonly home: Home;
+  /** Bytes of memory that this host has to give; what the kernel says when left out. */
+  readonly memoryToGive?: () => Promise<number>;
   readonly signal?: AbortSignal;
   readonly onPhase?: (phase: DestinationPhase, machine: string) => void;
 }
@@ -226,7 +229,7 @@ class DestinationRun {
       if (this.#spec.name !== this.offer.machine) {
         throw new TrmigError('E_SPEC', `the spec is of '${this.#spec.name}', the offer of '${this.offer.machine}'`);
       }
-      await checkMemory(this.#spec.memoryBytes);
+      await checkRoom(this.#spec.memoryBytes, this.options.memoryToGive);
       const paths = this.options.home.machine(this.#spec.name);
       await this.options.home.make(this.options.home.machines);
       await this.options.home.make(paths.folder);
@@ -376,15 +379,4 @@ class DestinationRun {
     await this.#base?.settled();
     await this.#machine?.stop({ graceful: false, timeoutMs: qemuStopMsMax });
   }
-}
-
-/** @throws TrmigError E_NO_ROOM when this host has less memory to give than the guest has. */
-async function checkMemory(bytes: number): Promise<void> {
-  const { readFile } = await import('node:fs/promises');
-  const available = /^MemAvailable:\s+(\d+) kB$/m.exec(await readFile('/proc/meminfo', 'utf8'));
-  const availableBytes = available === null ? Infinity : Number(available[1]) * 1024;
-  if (bytes <= availableBytes) return;
-  throw new TrmigError('E_NO_ROOM', `the guest has ${bytes} bytes of memory, this host ${availableBytes} to give`, {
-    facts: { bytes, availableBytes },
-  });
 }

@@ -20,6 +20,8 @@ export interface ReceiveOptions {
   /** Stops listening and cancels what can still be cancelled. */
   readonly signal?: AbortSignal;
   readonly onPhase?: (phase: DestinationPhase, machine: string, peer: string) => void;
+  /** Bytes of memory that this host has to give; what the kernel says when left out. */
+  readonly memoryToGive?: () => Promise<number>;
   readonly onMachine?: (result: DestinationResult) => void;
   /** Takes an offered recording; without it such offers are refused. */
   readonly takeRecording?: (link: Link, offer: OfferFrame) => Promise<void>;
@@ -84,10 +86,11 @@ async function serve(link: Link, options: ReceiveOptions, taken: Set<string>): P
   }
   taken.add(first.machine);
   try {
-    const { home, signal, onPhase } = options;
+    const { home, signal, onPhase, memoryToGive } = options;
     const result = await receiveMachine(link, first, {
       home,
       ...(signal && { signal }),
+      ...(memoryToGive && { memoryToGive }),
       ...(onPhase && { onPhase: (phase, machine) => onPhase(phase, machine, link.name) }),
     });
     options.onMachine?.(result);
