@@ -125,8 +125,10 @@ export const journalBytesMax = 16 * MIB;
 // --- migrate ---
 /** How long the guest runs under icount to show its speed. Shorter than 200 ms measures retranslation. */
 export const probeMs = 200;
-/** Segments while a machine moves: small, so that the tail is; QEMU's slices (about 4 ms) are the floor. */
-export const segmentMsShipping = 10;
+/** Segments while the base image is under way and the gap is wide: each one costs a frame. */
+export const segmentMsShipping = 50;
+/** Segments once the gap is narrow: small, so that the tail is; QEMU's slices (about 4 ms) are the floor. */
+export const segmentMsNear = 5;
 export const segmentBytesShipping = 256 * KIB;
 /** A stop's lease: longer than any handover, shorter than a person's patience. Renewed every third of it. */
 export const stopLeaseMs = 5_000;

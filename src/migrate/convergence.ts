@@ -5,6 +5,8 @@
 // seconds; p is chosen to close it by a deadline. Once closed, the gap stays at what the source executes during the
 // pipeline's latency (cut, transfer, replay, report), so the last pacing makes that fit the downtime that is allowed.
 //
+// `maxDowntimeMs` is a bound, not a wish: a narrow gap is first paced towards a short tail, whatever is allowed.
+//
 // Invariants: a prediction is a sum of terms that are measured on this pair of hosts; `handover` is only ever said when the
 // prediction fits, or when the time is up and the policy says `switch`.
 
@@ -28,6 +30,8 @@ export interface ConvergenceSample {
   readonly destinationIcount: number;
   /** Whether all that was sent has been replayed, but for what is under way. */
   readonly caughtUp: boolean;
+  /** For how long the gap has been narrow (`Verdict.near`); 0 while it is not. */
+  readonly nearForMs: number;
   readonly sourcePerSecond: number;
   /** 0 while nothing has been replayed. */
   readonly replayPerSecond: number;
@@ -54,6 +58,8 @@ export interface Verdict {
   readonly predictedDowntimeMs: number;
   /** The prediction's parts. */
   readonly terms: FixedTerms & { readonly linkMs: number; readonly replayMs: number };
+  /** Whether the gap is small enough for the tail to matter: then segments should be small. */
+  readonly near: boolean;
   /** Instructions that the destination is behind. */
   readonly lagInstructions: number;
   /** For people: why not yet, or why now. */
@@ -69,13 +75,18 @@ const closeWithinMsMin = 300;
 const tailShareMin = 0.25;
 /** The share of the allowed tail that the last pace aims at: latency varies. */
 const tailMargin = 0.6;
+/** A tail as short as this is worth a moment's pacing even where more is allowed; after that moment, what is allowed is taken. */
+const tailGoodMs = 4;
+const tailPatienceMs = 1000;
 /** A gap that replays in less is a matter of the last pace, not of catching up. */
 const nearMs = 250;
 /** How much of the timeout may be spent on closing the gap; the rest is for what was not foreseen. */
 const timeoutShare = 0.6;
 
 /** Predicts the downtime of a handover that began now. */
-export function predict(sample: ConvergenceSample): Pick<Verdict, 'predictedDowntimeMs' | 'terms' | 'lagInstructions'> {
+export function predict(
+  sample: ConvergenceSample,
+): Pick<Verdict, 'predictedDowntimeMs' | 'terms' | 'lagInstructions' | 'near'> {
   const lagInstructions = Math.max(0, sample.sourceIcount - sample.destinationIcount);
   const replayPerSecond = sample.replayPerSecond > 0 ? sample.replayPerSecond : replayPerSecondGuess;
   const terms = {
@@ -85,7 +96,7 @@ export function predict(sample: ConvergenceSample): Pick<Verdict, 'predictedDown
     replayMs: (lagInstructions / replayPerSecond) * 1000,
   };
   const predictedDowntimeMs = Object.values(terms).reduce((sum, ms) => sum + ms, 0);
-  return { predictedDowntimeMs, terms, lagInstructions };
+  return { predictedDowntimeMs, terms, lagInstructions, near: terms.replayMs < nearMs };
 }
 
 /** The pace that closes a gap of `lag` instructions within `withinMs`. */
@@ -104,7 +115,8 @@ function lastPace(sample: ConvergenceSample, tailMs: number): number {
 export function judge(sample: ConvergenceSample, policy: ConvergencePolicy): Verdict {
   const prediction = predict(sample);
   const { predictedDowntimeMs, terms, lagInstructions } = prediction;
-  if (sample.caughtUp && predictedDowntimeMs <= policy.maxDowntimeMs) {
+  const fits = sample.caughtUp && predictedDowntimeMs <= policy.maxDowntimeMs;
+  if (fits && (terms.replayMs <= tailGoodMs || sample.nearForMs >= tailPatienceMs)) {
     return { ...prediction, decision: 'handover', pace: 0, reason: 'the prediction fits' };
   }
   const needs = `a handover would take ${predictedDowntimeMs.toFixed(1)} of ${policy.maxDowntimeMs} ms`;
@@ -115,9 +127,10 @@ export function judge(sample: ConvergenceSample, policy: ConvergencePolicy): Ver
   const closeByMs = Math.min(closeByBaseTimes * sample.baseMs, timeoutShare * policy.timeoutMs);
   const withinMs = Math.max(closeWithinMsMin, closeByMs - sample.atMs);
   const otherMs = predictedDowntimeMs - terms.replayMs;
-  const tailMs = Math.max(tailShareMin * policy.maxDowntimeMs, policy.maxDowntimeMs - otherMs);
+  const allowedMs = Math.max(tailShareMin * policy.maxDowntimeMs, policy.maxDowntimeMs - otherMs);
+  const tailMs = sample.nearForMs >= tailPatienceMs ? allowedMs : Math.min(tailGoodMs, allowedMs);
   const closing = sample.caughtUp ? 0 : closingPace(sample, lagInstructions, withinMs);
-  const last = terms.replayMs < nearMs ? lastPace(sample, tailMs) : 0;
+  const last = prediction.near ? lastPace(sample, tailMs) : 0;
   const pace = Math.min(policy.maxPace, Math.max(0, closing, last));
   return { ...prediction, decision: 'wait', pace, reason: needs };
 }

@@ -64,6 +64,7 @@ export class SourceMetrics {
   #latencyMs = 0;
   #pace = { now: 0, max: 0, weighted: 0, sinceMs: 0, fromMs: 0 };
   #verdict: Verdict | null = null;
+  #nearSinceMs = 0;
   #rate = { atMs: 0, sent: 0, log: 0 };
   #stoppedMs = 0;
   #finished: FinishReply | null = null;
@@ -148,6 +149,7 @@ export class SourceMetrics {
       sourceIcount: sent + this.#sourcePerSecond * (1 - this.#pace.now) * Math.min(sourceAgeS, 0.05),
       destinationIcount: Math.min(sent, played + this.#replayPerSecond * replayAgeS),
       caughtUp: behind <= caughtUpSegments,
+      nearForMs: this.#nearSinceMs === 0 ? 0 : nowMs - this.#nearSinceMs,
       sourcePerSecond: this.#sourcePerSecond,
       replayPerSecond: behind <= 0 ? Math.max(this.#replayPerSecond, 1) : this.#replayPerSecond,
       latencyMs: this.#latencyMs,
@@ -163,6 +165,8 @@ export class SourceMetrics {
 
   judged(verdict: Verdict): void {
     this.#verdict = verdict;
+    if (!verdict.near) this.#nearSinceMs = 0;
+    else if (this.#nearSinceMs === 0) this.#nearSinceMs = hostMs();
     const atMs = this.atMs;
     if (atMs - (this.#samples.at(-1)?.atMs ?? -Infinity) < sampleMs || this.#samples.length >= samplesMax) return;
     this.#samples.push(this.#reportSample());

@@ -4,13 +4,14 @@
 // relinquished gives it back; every stop is under a lease, so that it is given back even if this process dies.
 
 import { TrmigError, asTrmigError } from '../errors.js';
-import { convergeTickMs, progressTickMs, stopLeaseMs, verifyMsMax } from '../limits.js';
+import { progressTickMs, stopLeaseMs, verifyMsMax } from '../limits.js';
 import { WireEncoder, encodedHeader, type Segment } from '../log/index.js';
 import type { ArmCheckpointReply, Machine } from '../machine/index.js';
 import { digestBlocks } from '../native/index.js';
 import type { ReadyFrame, SessionFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
-import { judge, type ConvergencePolicy } from './convergence.js';
+import { converge } from './converge.js';
+import type { ConvergencePolicy } from './convergence.js';
 import type { SourceRecordState } from './journal.js';
 import type { LogPump } from './log-pump.js';
 import { armForShipping, helloForOffer, makeOffer, shipBase, takeBack } from './depart.js';
@@ -42,12 +43,6 @@ export interface SourceResult {
   readonly error: TrmigError | null;
   readonly report: MigrationReport;
 }
-
-/** Syncs that show what the ones inside the handover will take. */
-const journalRehearsals = 5;
-
-/** Smaller changes of the pace are not worth a message. */
-const paceStep = 0.02;
 
 const isLast = (phase: SourcePhase): boolean => ['aborted', 'failed', 'retired', 'unresolved'].includes(phase.at);
 
@@ -243,7 +238,10 @@ class SourceRun {
         return this.link.send({ kind: 'commit', migrationId: this.migrationId, epoch: this.#journal!.epoch });
       case 'redial': // This session has one connection: a later command goes on from the journal.
         this.#session.error ??= new TrmigError('E_PEER_GONE', 'the connection broke while the machine was given away');
-        return this.#session.stopHere();
+        {
+          this.#session.stopHere();
+          return;
+        }
       case 'sendAnswer':
         return this.#answer(effect.holder);
       case 'sendAbort':
@@ -320,35 +318,19 @@ class SourceRun {
   }
 
   async #converge(): Promise<void> {
-    const { tracer } = this.machine;
-    let pace = 0;
-    for (let i = 0; i < journalRehearsals; i++) await this.#journal!.rehearse();
-    this.#metrics.journalMs = this.#journal!.recordMs;
-    while (this.#session.phase.at === 'catching-up') {
-      const verdict = judge(this.#metrics.sample(), this.options.policy);
-      this.#metrics.judged(verdict);
-      if (verdict.decision === 'handover') {
-        this.#metrics.status = await tracer.status();
-        this.#session.dispatch({ type: 'handover' });
-        return;
-      }
-      if (verdict.decision === 'abort') {
-        throw new TrmigError(
-          'E_NOT_CONVERGED',
-          `no handover within ${this.options.policy.timeoutMs} ms: ${verdict.reason}`,
-        );
-      }
-      if (Math.abs(verdict.pace - pace) >= paceStep) {
-        pace = verdict.pace;
-        await tracer.pace(pace);
-        this.#metrics.paced(pace);
-      }
-      await new Promise((done) => setTimeout(done, convergeTickMs));
-    }
+    const handover = await converge({
+      tracer: this.machine.tracer,
+      journal: this.#journal!,
+      metrics: this.#metrics,
+      policy: this.options.policy,
+      goesOn: () => this.#session.phase.at === 'catching-up',
+    });
+    if (handover) this.#session.dispatch({ type: 'handover' });
   }
 
   async #finish(): Promise<void> {
     const { tracer } = this.machine;
+    this.#metrics.status = await tracer.status();
     this.#metrics.stopping();
     const finished = await tracer.finish(stopLeaseMs);
     this.#metrics.finished(finished);
@@ -371,6 +353,7 @@ class SourceRun {
       this.#thaw();
       try {
         await takeBack(this.machine, undo);
+        this.#metrics.status = await this.machine.tracer.status();
       } catch (error) {
         this.#session.error ??= asTrmigError(error);
         this.#session.dispatch({ type: 'machineGone', error: failureOf(error) });

@@ -8,6 +8,7 @@
  */
 #include "tracer.h"
 
+#include "../../core/events.h"
 #include "chardevs.h"
 #include "control.h"
 #include "mode.h"
@@ -60,26 +61,30 @@ static void vcpu_init(qemu_plugin_id_t id, unsigned int index)
     mode_adopt_vcpu(cpu);
 }
 
-/* While playing, the main loop must not sleep in real time on what the log will tell it: if the next event is its own to
- * consume, it polls. Main thread, BQL and replay mutex held. */
+/* While playing, the main loop must not sleep in real time on what the log tells already: it polls when the next event is
+ * its own to consume, or when the vCPU sleeps, which only the main loop's next round can wake. Main thread, BQL and replay
+ * mutex held. */
 static void before_poll(Notifier *notifier, void *data)
 {
     (void)notifier;
     MainLoopPoll *poll = data;
     control_open();
     if (poll->state != MAIN_LOOP_POLL_FILL || replay_mode != REPLAY_MODE_PLAY || !replay_state.has_unread_data ||
-        replay_state.instruction_count != 0) {
+        replay_state.instruction_count != 0 || replay_state.data_kind == TRMIG_EVENT_END) {
         return;
     }
     switch (replay_state.data_kind) {
-    case 28: /* CLOCK_HOST */
-    case 29: /* CLOCK_VIRTUAL_RT */
-    case 30: /* CHECKPOINT_WARP_START */
-    case 35: /* CHECKPOINT_CLOCK_HOST */
-    case 36: /* CHECKPOINT_CLOCK_VIRTUAL_RT */
+    case TRMIG_EVENT_CLOCK_HOST:
+    case TRMIG_EVENT_CLOCK_VIRTUAL_RT:
+    case TRMIG_EVENT_CHECKPOINT_WARP_START:
+    case TRMIG_EVENT_CHECKPOINT_CLOCK_HOST:
+    case TRMIG_EVENT_CHECKPOINT_CLOCK_VIRTUAL_RT:
         poll->timeout = 0;
         break;
     default:
+        if (all_cpu_threads_idle()) {
+            poll->timeout = 0;
+        }
         break;
     }
 }

@@ -1,0 +1,52 @@
+// The loop between the base image and the handover: look, judge, pace, and look again.
+
+import { TrmigError } from '../errors.js';
+import { convergeTickMs, segmentBytesShipping, segmentMsNear } from '../limits.js';
+import type { TracerClient } from '../machine/index.js';
+import { judge, type ConvergencePolicy } from './convergence.js';
+import type { SourceMetrics } from './metrics.js';
+import type { SessionJournal } from './session-journal.js';
+
+/** Smaller changes of the pace are not worth a message. */
+const paceStep = 0.02;
+/** Syncs that show what the ones inside the handover will take. */
+const journalRehearsals = 5;
+
+export interface ConvergeOptions {
+  readonly tracer: TracerClient;
+  readonly journal: SessionJournal;
+  readonly metrics: SourceMetrics;
+  readonly policy: ConvergencePolicy;
+  /** Whether there is still something to converge to. */
+  readonly goesOn: () => boolean;
+}
+
+/**
+ * Returns true when it is time to hand over, false when `goesOn` says that the migration has ended otherwise.
+ * @throws TrmigError E_NOT_CONVERGED at the timeout, if the policy says `abort`; E_TRACER_*
+ */
+export async function converge(options: ConvergeOptions): Promise<boolean> {
+  const { tracer, journal, metrics, policy, goesOn } = options;
+  let [pace, near] = [0, false];
+  for (let i = 0; i < journalRehearsals; i++) await journal.rehearse();
+  metrics.journalMs = journal.recordMs;
+  while (goesOn()) {
+    const verdict = judge(metrics.sample(), policy);
+    metrics.judged(verdict);
+    if (verdict.decision === 'handover') return true;
+    if (verdict.decision === 'abort') {
+      throw new TrmigError('E_NOT_CONVERGED', `no handover within ${policy.timeoutMs} ms: ${verdict.reason}`);
+    }
+    if (verdict.near && !near) {
+      near = true;
+      await tracer.segment({ ms: segmentMsNear, bytes: segmentBytesShipping });
+    }
+    if (Math.abs(verdict.pace - pace) >= paceStep) {
+      pace = verdict.pace;
+      await tracer.pace(pace);
+      metrics.paced(pace);
+    }
+    await new Promise((done) => setTimeout(done, convergeTickMs));
+  }
+  return false;
+}
