@@ -8,7 +8,7 @@
 // once. A TrmigError sets the exit code of its table; nothing else decides it but `fails`.
 import { Command, Flags, type Interfaces } from '@oclif/core';
 import { TrmigError, asTrmigError } from '../errors.js';
-import type { Home } from '../index.js';
+import type { Home, Notes } from '../index.js';
 import { styleFor, type Style } from './style.js';
 
 export type ParsedFlags<T extends typeof Command> = Interfaces.InferredFlags<
@@ -123,6 +123,14 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
       process.stdout.once('drain', done);
       process.stdout.once('close', done);
       this.signal.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  /** Notes in the catalog what the command has done. The catalog is only an index: a note that fails is a remark. */
+  protected async note(home: Home, notes: Notes): Promise<void> {
+    const { note } = await import('../index.js');
+    await note(home, notes).catch((error: unknown) => {
+      this.remark(`not in the catalog: ${asTrmigError(error).message}`);
     });
   }
 

@@ -36,7 +36,8 @@ export default class Checkpoint extends BaseCommand<typeof Checkpoint> {
     const { Machine, recordMachine } = await import('../index.js');
     const { to, for: duration, 'until-interrupted': endless, 'give-up': giveUp } = this.flags;
     const durationMs = endless ? null : duration === undefined ? 0 : requireDuration(duration, 'for');
-    const machine = await Machine.open(this.args.name, { home: await this.home(), signal: this.signal });
+    const home = await this.home();
+    const machine = await Machine.open(this.args.name, { home, signal: this.signal });
     const status = new StatusLine(process.stderr, !this.jsonWanted);
     const onProgress = (progress: RecordProgress): void => {
       this.progress({ progress });
@@ -45,6 +46,7 @@ export default class Checkpoint extends BaseCommand<typeof Checkpoint> {
     try {
       const result = await recordMachine(machine, to, { durationMs, giveUp, signal: this.signal, onProgress });
       status.end();
+      await this.note(home, { machine: machine.name, recording: to });
       this.result({ recording: result }, () => resultLines(result));
     } finally {
       status.end();

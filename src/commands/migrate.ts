@@ -26,9 +26,9 @@ export default class Migrate extends BaseCommand<typeof Migrate> {
   static override flags = {
     verify: Flags.boolean({ summary: 'Compare all of RAM on both hosts at the handover.' }),
     'max-downtime': Flags.string({
-      summary: 'Hand over once the predicted downtime is at most this.',
+      summary: 'The most downtime that may be predicted at the handover; a short moment of pacing aims lower.',
       helpValue: 'DURATION',
-      default: '20ms',
+      default: '50ms',
     }),
     timeout: Flags.string({ summary: 'Give the handover so long to come.', helpValue: 'DURATION', default: '60s' }),
     'on-timeout': Flags.string({
@@ -76,6 +76,7 @@ export default class Migrate extends BaseCommand<typeof Migrate> {
         this.remark(`no report: ${(error as Error).message}`);
         return null;
       });
+      await this.note(home, { machine: machine.name, ...(files && { report: files.json }) });
       this.#tell(result, files?.html ?? null, files?.json ?? null);
     } finally {
       status.end();

@@ -45,11 +45,13 @@ export default class Receive extends BaseCommand<typeof Receive> {
       },
       onMachine: (result) => {
         this.#tellMachine(result);
+        if (result.phase.at === 'live') void this.note(home, { machine: result.machine });
         ended(result.phase.at === 'live' ? null : result.error);
       },
       takeRecording: async (link, offer) => {
         const outcome = await receiveRecording(link, offer, { home, signal: this.signal });
         this.#tellRecording(outcome);
+        if (outcome.manifest !== null) await this.note(home, { recording: outcome.dir });
         ended(outcome.error);
       },
       onRefused: (error) => {

@@ -36,8 +36,9 @@ export default class Replay extends BaseCommand<typeof Replay> {
     const { replayRecording } = await import('../index.js');
     const { name, until, follow, verify, keep, live, fork } = this.flags;
     const status = new StatusLine(process.stderr, !this.jsonWanted);
+    const home = await this.home();
     const options: ReplayOptions = {
-      home: await this.home(),
+      home,
       follow,
       verify,
       keep,
@@ -51,6 +52,7 @@ export default class Replay extends BaseCommand<typeof Replay> {
       },
     };
     const result = await replayRecording(this.args.recording, options).finally(() => status.end());
+    if (result.state !== 'ended') await this.note(home, { machine: result.machine });
     this.result({ replay: result }, () => resultLines(result));
   }
 }

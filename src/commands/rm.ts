@@ -23,6 +23,7 @@ export default class Rm extends BaseCommand<typeof Rm> {
       });
     }
     await Machine.remove(name, { home });
+    await this.note(home, { forgotten: name });
     this.result({ name, removed: true }, () => `${name} is forgotten`);
   }
 }

@@ -20,12 +20,14 @@ export default class Run extends BaseCommand<typeof Run> {
     const { Machine, checkName, loadSpec } = await import('../index.js');
     const { name, paused } = this.flags;
     const spec = await loadSpec(this.args.spec);
+    const home = await this.home();
     const machine = await Machine.start(name === undefined ? spec : { ...spec, name: checkName(name) }, {
-      home: await this.home(),
+      home,
       paused,
       signal: this.signal,
     });
     machine.close();
+    await this.note(home, { machine: machine.name });
     const { paths } = machine;
     const result = {
       name: machine.name,

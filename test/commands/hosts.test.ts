@@ -2,6 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import t from 'tap';
+import { SqliteCatalog } from '../../src/catalog/index.js';
 import { Cli, errorOf, qemusOf, until, type Running } from './support.js';
 
 const [a, b] = [await Cli.make(t), await Cli.make(t)];
@@ -38,6 +39,17 @@ t.test('a machine migrates, and the commands say so', async (t) => {
   t.match(received.json.at(-1), { machine: 'idle', live: true, error: null });
   t.match((await a.run('status', 'idle', '--json')).json[0], { state: 'stopped', ownership: { owner: 'there' } });
   await b.guestSays('idle', /^tick/, 2);
+
+  const rebuilt = await a.run('catalog', 'rebuild', '--json');
+  t.match(rebuilt.json[0], { machines: 1, recordings: 0, problems: [], movedTo: null });
+  for (const [cli, ownership] of [
+    [a, 'away'],
+    [b, 'here'],
+  ] as const) {
+    const catalog = new SqliteCatalog(cli.file('catalog.db'));
+    t.match(await catalog.machine('idle'), { name: 'idle', ownership });
+    catalog.close();
+  }
 });
 
 t.test('without a receiver the machine stays', async (t) => {
