@@ -17,6 +17,7 @@ import {
 import { digestBlocks } from '../native/index.js';
 import type { CheckpointFrame, OfferFrame, SessionFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
+import { beginArrival, clearAbandoned, endArrival } from './arrival.js';
 import { BaseRestore } from './base-restore.js';
 import {
   nextDestination,
@@ -73,6 +74,7 @@ class DestinationRun {
   #machine: Machine | null = null;
   #target: ImageProcess | null = null;
   #journal: SessionJournal | null = null;
+  #arriving = false;
   #checkpoint: CheckpointFrame | null = null;
   #base: BaseRestore | null = null;
   #final: (FinalState & { virtualNs: number; tailNs: number; digestNs: number }) | null = null;
@@ -114,6 +116,7 @@ class DestinationRun {
     await this.link.close().catch(() => undefined);
     await this.#journal?.close();
     this.#machine?.close();
+    if (this.#arriving) await endArrival(this.options.home, this.offer.machine).catch(() => undefined);
     return { machine: this.offer.machine, migrationId: this.offer.migrationId, phase, error: this.#session.error };
   }
 
@@ -234,6 +237,7 @@ class DestinationRun {
       await this.options.home.make(this.options.home.machines);
       await this.options.home.make(paths.folder);
       const { migrationId, machine } = this.offer;
+      await clearAbandoned(this.options.home, machine);
       this.#journal = await SessionJournal.open(paths.ownership, { machine, migrationId, peer: this.link.name }, false);
       this.#session.dispatch({ type: 'admitted' });
     } catch (error) {
@@ -244,6 +248,8 @@ class DestinationRun {
 
   async #launch(): Promise<void> {
     const { home, signal } = this.options;
+    this.#arriving = true;
+    await beginArrival(home, this.#spec!.name);
     this.#machine = await Machine.start(this.#spec!, { home, paused: true, ...(signal && { signal }) });
     const hello = await this.#machine.tracer.hello();
     if (hello.qemu !== this.offer.qemu || hello.target !== this.offer.target) {

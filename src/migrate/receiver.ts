@@ -6,6 +6,7 @@ import type { Home } from '../machine/index.js';
 import { listen } from '../wire/connect.js';
 import type { OfferFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
+import { clearAbandoned } from './arrival.js';
 import { receiveMachine, type DestinationResult } from './destination.js';
 import type { DestinationPhase } from './destination-states.js';
 import { identity } from './identity.js';
@@ -39,6 +40,10 @@ export interface Receiver {
 
 /** @throws TrmigError E_LISTEN */
 export async function receive(options: ReceiveOptions): Promise<Receiver> {
+  // What a receiver before this one left, if it was killed. What cannot be cleared is refused when it is offered again.
+  for (const name of await options.home.machineNames()) {
+    await clearAbandoned(options.home, name).catch((error: unknown) => options.onRefused?.(asTrmigError(error)));
+  }
   const underway = new Set<Promise<void>>();
   const taken = new Set<string>();
   const onLink = (link: Link): Promise<void> => {
