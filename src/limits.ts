@@ -123,8 +123,8 @@ if (chunkCompressedBytesMax < chunkPagesMax * imagePageBytes) throw new Error('l
 export const journalBytesMax = 16 * MIB;
 
 // --- migrate ---
-/** How long the guest runs under icount to show its speed. Shorter than 200 ms measures retranslation. */
-export const probeMs = 200;
+/** How long the guest runs under icount to show its speed. Half of it warms the translated code up. */
+export const probeMs = 800;
 /** Segments while the base image is under way and the gap is wide: each one costs a frame. */
 export const segmentMsShipping = 50;
 /** Segments once the gap is narrow: small, so that the tail is; QEMU's slices (about 4 ms) are the floor. */

@@ -30,7 +30,7 @@ struct Request {
     const char *error_class;        /* NULL on success */
     char *error;                    /* owned */
     void (*then)(Request *request); /* run in the main loop at `then_ns` before the reply goes out; NULL for none */
-    uint64_t then_ns, begun_ns, begun_busy_ns;
+    uint64_t then_ns, begun_ns, begun_busy_ns, begun_instructions;
 };
 
 /* Binds the socket and starts the thread. Returns NULL or why it could not. Main thread, at load. */

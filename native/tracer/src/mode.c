@@ -94,6 +94,8 @@ const char *mode_probe_begin(void)
     return NULL;
 }
 
+uint64_t mode_probe_instructions(void) { return (uint64_t)icount_get_raw(); }
+
 const char *mode_probe_end(uint64_t *instructions)
 {
     vm_stop(run_state("paused"));

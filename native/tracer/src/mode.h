@@ -49,6 +49,8 @@ void mode_adopt_vcpu(CPUState *cpu);
 /* All below return NULL, or one sentence saying why nothing was done. */
 
 const char *mode_probe_begin(void);
+/* Instructions since mode_probe_begin. */
+uint64_t mode_probe_instructions(void);
 const char *mode_probe_end(uint64_t *instructions);
 
 const char *mode_arm(int shift, int stream_fd, uint64_t segment_ms, uint64_t segment_bytes, bool checkpoint,
