@@ -92,6 +92,7 @@ static void reply_blocks(Request *request, const char *name)
 
 void request_reply_frozen(Request *request, pid_t pid)
 {
+    ram_own(pid, request->client);
     GString *blocks = g_string_new(NULL);
     ram_describe(blocks);
     request_reply(request, "frozen", "{\"pid\":%d,\"blocks\":%s}", (int)pid, blocks->str);
@@ -255,6 +256,7 @@ static void run_freeze(Request *request)
         request_fail(request, "Failed", "the frozen image could not be forked (out of memory or processes)");
         return;
     }
+    ram_own(pid, request->client);
     request_reply(request, "ns", "%" PRIu64, host_ns() - begun);
     request_reply(request, "pid", "%d", (int)pid);
     reply_blocks(request, "blocks");
@@ -312,6 +314,8 @@ const Command control_commands[] = {
     {"live", run_live, true, close_feed},
     {NULL, NULL, false, NULL},
 };
+
+void commands_client_gone(uint64_t client) { ram_thaw_of(client); }
 
 int commands_tick(void)
 {

@@ -71,12 +71,16 @@ static Client *client_by_serial(uint64_t serial)
 
 static void client_forget(Client *client, bool close_fd)
 {
+    const uint64_t serial = client->serial;
     if (close_fd) {
         close(client->fd);
     }
     g_byte_array_unref(client->in);
     g_byte_array_unref(client->out);
     *client = clients[--client_count];
+    if (close_fd) {
+        commands_client_gone(serial);
+    }
 }
 
 static void answer(const Request *request)
@@ -86,6 +90,8 @@ static void answer(const Request *request)
         char *line = request_line(request);
         g_byte_array_append(client->out, (const uint8_t *)line, (guint)strlen(line));
         g_free(line);
+    } else if (request->client) {
+        commands_client_gone(request->client);
     }
 }
 

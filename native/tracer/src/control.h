@@ -62,5 +62,7 @@ void control_event(const char *name, const char *data);
 void control_run(const Command *command);
 /* What happens between requests; returns the ms until it wants to be called again. Control thread. */
 int commands_tick(void);
+/* A client has gone, or had when its request was done. Control thread. */
+void commands_client_gone(uint64_t client);
 
 #endif

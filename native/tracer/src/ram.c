@@ -15,6 +15,7 @@
 
 enum { FROZEN_MAX = 16 };
 static pid_t frozen[FROZEN_MAX];
+static uint64_t owners[FROZEN_MAX]; /* serials of clients */
 
 static int describe_block(RAMBlock *block, void *opaque)
 {
@@ -84,12 +85,31 @@ pid_t ram_freeze(void)
     return pid;
 }
 
+void ram_own(pid_t pid, uint64_t client)
+{
+    for (size_t slot = 0; slot < FROZEN_MAX; slot++) {
+        if (pid > 0 && __atomic_load_n(&frozen[slot], __ATOMIC_ACQUIRE) == pid) {
+            __atomic_store_n(&owners[slot], client, __ATOMIC_RELEASE);
+        }
+    }
+}
+
+void ram_thaw_of(uint64_t client)
+{
+    for (size_t slot = 0; slot < FROZEN_MAX; slot++) {
+        if (__atomic_load_n(&owners[slot], __ATOMIC_ACQUIRE) == client) {
+            ram_thaw(__atomic_load_n(&frozen[slot], __ATOMIC_ACQUIRE));
+        }
+    }
+}
+
 bool ram_thaw(pid_t pid)
 {
     for (size_t slot = 0; slot < FROZEN_MAX; slot++) {
         if (pid > 0 && __atomic_load_n(&frozen[slot], __ATOMIC_ACQUIRE) == pid) {
             kill(pid, SIGKILL);
             waitpid(pid, NULL, __WALL);
+            __atomic_store_n(&owners[slot], 0, __ATOMIC_RELEASE);
             __atomic_store_n(&frozen[slot], 0, __ATOMIC_RELEASE);
             return true;
         }

@@ -8,6 +8,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Appends `[{"name":…,"address":…,"bytes":…,"pageBytes":…}, …]`. Any thread after start-up (blocks do not change). */
@@ -19,5 +20,10 @@ pid_t ram_freeze(void);
 /* Ends a frozen child and waits until its memory is gone, which can take milliseconds: not for the main loop.
  * Returns false when `pid` is not one. Control thread. */
 bool ram_thaw(pid_t pid);
+
+/* Whose a frozen child is: it ends with that client. Any thread. */
+void ram_own(pid_t pid, uint64_t client);
+/* Ends all of a client's. Control thread. */
+void ram_thaw_of(uint64_t client);
 
 #endif
