@@ -10,7 +10,17 @@ import type { SourcePhase } from '../../src/migrate/source-states.js';
 import type { SourceResult } from '../../src/migrate/source.js';
 import { receiverProcess } from './child.js';
 import { consoleText, discontinuity, waitForLines } from './console.js';
-import { boot, generously, leftOn, receiver, stage, until, type GuestOptions, type Stage } from './stage.js';
+import {
+  boot,
+  generously,
+  leftBeside,
+  leftOn,
+  receiver,
+  stage,
+  until,
+  type GuestOptions,
+  type Stage,
+} from './stage.js';
 
 t.setTimeout(generously.timeout * 3);
 const small = { workload: 'hotset', memory: '128M', hotsetMib: 32 } satisfies GuestOptions;
@@ -31,15 +41,7 @@ async function runsOn(t: Test, home: Home): Promise<void> {
   t.match(status, { mode: 'dormant', running: true, pace: 0, owned: true, leaseMs: 0, stream: false });
   await waitForLines(machine.consoleLog, 5);
   t.equal(discontinuity(consoleText(machine.consoleLog)), null, 'the guest goes on');
-  t.same(leftBeside(home, machine), [], 'and nothing is left beside it');
-}
-
-/** What is left on a host but for what a running machine needs. */
-function leftBeside(home: Home, machine: Machine): string[] {
-  const running = ['qmp.sock', 'tracer.sock', 'console.sock', 'qemu.pid', 'process.json'];
-  return leftOn(home).filter(
-    (left) => !running.some((file) => left.endsWith(file)) && !left.startsWith(`process ${machine.process.pid}:`),
-  );
+  t.same(leftBeside(home, machine.process.pid), [], 'and nothing is left beside it');
 }
 
 interface Attempt {

@@ -5,13 +5,13 @@ import { Machine } from '../../src/machine/index.js';
 import { standingOf } from '../../src/migrate/standing.js';
 import { receiverProcess, senderProcess } from './child.js';
 import { Transcript, consoleText, counters, discontinuity, waitForLines } from './console.js';
-import { boot, generously, leftOn, receiver, sleep, stage, until } from './stage.js';
+import { boot, generously, leftBeside, leftOn, receiver, sleep, stage, until } from './stage.js';
 
 t.setTimeout(generously.timeout * 2);
 
 t.test('the guest survives its migration being killed', generously, async (t) => {
   const { a, b } = stage(t);
-  const { consoleLog } = await boot(a, { workload: 'hotset', memory: '128M', hotsetMib: 32 });
+  const { consoleLog, process } = await boot(a, { workload: 'hotset', memory: '128M', hotsetMib: 32 });
   const transcript = new Transcript();
   transcript.arrives(a);
 
@@ -39,6 +39,7 @@ t.test('the guest survives its migration being killed', generously, async (t) =>
       t.comment(`dormant again ${((performance.now() - begunMs) / 1000).toFixed(1)} s later`);
       const { tracer } = await standingOf('m', { home: a });
       t.match(tracer, { running: true, pace: 0, owned: true, leaseMs: 0 });
+      t.same(leftBeside(a, process.pid), [], 'no frozen image and no file is left beside the machine');
       await until('the receiver has given up', () => taking.results.length > 0);
       t.match(taking.results[0]?.phase, { at: 'discarded' });
       t.same(leftOn(b), [], 'nothing is left on the destination');

@@ -146,3 +146,10 @@ export function leftOn(home: Home): string[] {
   const processes = processesOf(home.root).map(({ pid, argv }) => `process ${pid}: ${argv[0] ?? ''}`);
   return [...strange, ...processes];
 }
+
+const running = ['qmp.sock', 'tracer.sock', 'console.sock', 'qemu.pid', 'process.json'];
+
+/** The same of a host on which the machine runs, as process `pid`. */
+export function leftBeside(home: Home, pid: number): string[] {
+  return leftOn(home).filter((left) => !running.includes(path.basename(left)) && !left.startsWith(`process ${pid}:`));
+}
