@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, writeFile, type FileHandle } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -15,8 +15,13 @@ const destination = (state: Extract<OwnershipRecord, { role: 'destination' }>['s
   return { ...common, role: 'destination', state };
 };
 
+const folders: string[] = [];
+t.teardown(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true }))));
+
 async function journalPath(): Promise<string> {
-  return join(await mkdtemp(join(tmpdir(), 'trmig-journal-')), 'ownership.log');
+  const folder = await mkdtemp(join(tmpdir(), 'trmig-journal-'));
+  folders.push(folder);
+  return join(folder, 'ownership.log');
 }
 
 const codeOf = async (run: () => unknown): Promise<string> => {
