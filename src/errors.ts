@@ -195,7 +195,7 @@ export const ERROR_CODES = {
   ),
   E_JOURNAL_DAMAGED: code(
     'The ownership journal is damaged',
-    'Do not edit it; `trmig resolve` asks the other host and decides.',
+    'Do not edit it. See on the other host who has the machine; `trmig rm --force` forgets it here.',
     74,
   ),
   E_JOURNAL_WRITE: code(
@@ -212,6 +212,10 @@ export const ERROR_CODES = {
   E_UNSETTLED: code(
     'An earlier migration of this machine is not settled',
     'Run `trmig resolve` for this machine first.',
+  ),
+  E_RESOLVE: code(
+    'The migration cannot be settled this way',
+    'Run `trmig resolve` without a flag: it says what can be decided.',
   ),
   E_LOG_LOST: code('The log was lost', 'Migrate again; the guest runs where it ran.', 1, 'retry'),
   E_LOG_SPOOL: code(

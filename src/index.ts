@@ -57,6 +57,7 @@ export { ship, type ShipOptions, type ShipProgress, type ShipResult } from './mi
 export { receiveRecording, type ShippedRecording } from './migrate/receive-recording.js';
 export { recordMachine, type RecordOptions, type RecordProgress, type RecordResult } from './migrate/record.js';
 export { replayRecording, type ReplayOptions, type ReplayProgress, type ReplayResult } from './migrate/replay.js';
+export { choicesFor, resolveMachine, type Choices, type Decision, type Resolution } from './migrate/resolve.js';
 export { standingOf, type OwnershipStanding, type Standing } from './migrate/standing.js';
 
 // The host

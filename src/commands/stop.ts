@@ -12,9 +12,11 @@ export default class Stop extends BaseCommand<typeof Stop> {
 
   async run(): Promise<void> {
     const { Machine, TrmigError } = await import('../index.js');
-    const machine = await Machine.open(this.args.name, { home: await this.home(), signal: this.signal });
+    const { force } = this.flags;
+    const home = await this.home();
+    const machine = await Machine.open(this.args.name, { home, signal: this.signal, tracer: !force });
     try {
-      if (!this.flags.force) {
+      if (!force) {
         const { tracer } = await machine.status({ signal: this.signal });
         if (tracer !== null && tracer.mode !== 'dormant') {
           throw new TrmigError('E_BUSY', `'${machine.name}' is ${tracer.mode}: it is not ended`, {
@@ -23,7 +25,7 @@ export default class Stop extends BaseCommand<typeof Stop> {
           });
         }
       }
-      await machine.stop({ graceful: !this.flags.force, signal: this.signal });
+      await machine.stop({ graceful: !force, signal: this.signal });
       this.result(
         { name: machine.name, pid: machine.process.pid, state: 'stopped' },
         () => `${machine.name} has ended`,

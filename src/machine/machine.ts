@@ -47,6 +47,8 @@ export interface StartOptions {
 export interface OpenOptions {
   readonly home?: Home;
   readonly signal?: AbortSignal;
+  /** false: without a connection to its tracer, which may not answer; enough to end it. */
+  readonly tracer?: boolean;
 }
 
 export class Machine {
@@ -87,7 +89,7 @@ export class Machine {
    * @throws E_MACHINE_UNKNOWN, E_MACHINE_DEAD, E_TRACER_CONNECT
    */
   static async open(name: string, options: OpenOptions = {}): Promise<Machine> {
-    const { home = Home.fromEnvironment(), signal } = options;
+    const { home = Home.fromEnvironment(), signal, tracer: wanted = true } = options;
     const paths = home.machine(name);
     const spec = await readSpec(paths);
     const running = await findQemuProcess(paths);
@@ -97,7 +99,8 @@ export class Machine {
         facts: { name, log: paths.qemuLog },
       });
     }
-    const tracer = (await hasTracer(running)) ? await TracerClient.connect(paths.tracerSocket, { signal }) : null;
+    const connects = wanted && (await hasTracer(running));
+    const tracer = connects ? await TracerClient.connect(paths.tracerSocket, { signal }) : null;
     return new Machine(spec, paths, running, tracer);
   }
 
@@ -125,7 +128,7 @@ export class Machine {
     return this.paths.name;
   }
 
-  /** The tracer's client, connected. @throws E_TRACER_CONNECT for a machine that was started without one */
+  /** The tracer's client, connected. @throws E_TRACER_CONNECT for a machine started or opened without one */
   get tracer(): TracerClient {
     if (this.client) return this.client;
     throw new TrmigError('E_TRACER_CONNECT', `'${this.name}' was started without the tracer`, {

@@ -22,6 +22,12 @@ export async function endArrival(home: Home, name: string): Promise<void> {
   await rm(fileOf(home, name), { force: true });
 }
 
+/** The living process that is receiving the machine; null for none. */
+export async function receiverOf(home: Home, name: string): Promise<number | null> {
+  const holder = await readIdentity(fileOf(home, name));
+  return holder !== null && (await isAlive(holder)) ? holder.pid : null;
+}
+
 /**
  * Clears away what a receiver that died left of a machine; does nothing where there is nothing of that kind.
  * @throws TrmigError E_BUSY while a living process is receiving it, E_JOURNAL_*, E_TRACER_*, E_MACHINE_STOP

@@ -43,11 +43,18 @@ export async function standingOf(name: string, options: { home: Home; signal?: A
   return { ...status, ownership: await ownershipOf(name, paths.ownership, status.tracer) };
 }
 
+/**
+ * Whether somebody reads the machine's log or holds its stop. Of one that was given away the tracer cannot say: with nothing
+ * left to send it does not notice that the log's reader is gone.
+ */
+export function isAtWork({ owned, stream, leaseMs }: TracerStatus): boolean {
+  return (owned && stream) || (leaseMs ?? 0) > 0;
+}
+
 async function ownershipOf(name: string, journal: string, tracer: TracerStatus | null): Promise<OwnershipStanding> {
   try {
     const { records } = await readJournal(journal);
-    // Whoever reads the log or holds a stop is at work on it.
-    const conducted = tracer !== null && (tracer.stream || (tracer.leaseMs ?? 0) > 0);
+    const conducted = tracer !== null && isAtWork(tracer);
     const advice = advise(name, records, conducted, false);
     return { owner: currentOwner(records), last: records.at(-1) ?? null, advice, error: null };
   } catch (thrown) {

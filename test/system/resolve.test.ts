@@ -4,15 +4,16 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import type { Test } from 'tap';
 import { Machine, type Home } from '../../src/machine/index.js';
+import { beginArrival, endArrival } from '../../src/migrate/arrival.js';
 import { OwnershipJournal, readJournal, type OwnershipRecord } from '../../src/migrate/journal.js';
 import { choicesFor, resolveMachine } from '../../src/migrate/resolve.js';
 import { standingOf } from '../../src/migrate/standing.js';
 import { codeOf } from '../machine/fake-peer.js';
 import { consoleText, discontinuity, waitForLines } from './console.js';
-import { boot, generously, stage, type GuestOptions } from './stage.js';
-import { Replay, Tape, record } from './tape.js';
+import { boot, generously, stage, until, type GuestOptions } from './stage.js';
+import { Replay, Tape, frameFields, record } from './tape.js';
 
-t.setTimeout(generously.timeout);
+t.setTimeout(generously.timeout * 2);
 const small = { workload: 'hotset', memory: '128M', hotsetMib: 8 } satisfies GuestOptions;
 const arming = { shift: 2, stream: 'log', segmentMs: 20, segmentBytes: 1 << 20, checkpoint: false };
 
@@ -42,7 +43,8 @@ async function fenced(machine: Machine): Promise<void> {
   const tape = await armed(machine);
   await machine.tracer.finish(60_000);
   await machine.tracer.relinquish();
-  await tape.ended;
+  await until('the log is here to its end', () => tape.frames.some(frameFields.isFinal));
+  tape.stream.destroy();
 }
 
 async function goesOn(t: Test, machine: Machine): Promise<void> {
@@ -170,6 +172,9 @@ t.test('at the destination', generously, async (t) => {
     const replay = await Replay.begin(stageTest, b, recorded);
     await journaled(b, 'two', ...destination('replaying'));
     await replay.play(recorded.frames);
+    await beginArrival(b, 'm');
+    t.equal(await codeOf(resolveMachine('m', there)), 'E_BUSY', 'its receiver lives');
+    await endArrival(b, 'm');
     t.match((await standingOf('m', { home: b })).ownership, { owner: 'there', advice: { command: 'trmig resolve m' } });
     t.match(await resolveMachine('m', here), { owner: 'here', journaled: ['owner', 'live'], running: true });
     const { machine } = replay;
