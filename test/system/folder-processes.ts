@@ -1,6 +1,8 @@
 // The processes of a test: those whose command line names its folder. QEMUs are started detached, and a child process of a
 // killed test has no parent to ask, so nothing but their arguments tells whose they are.
+// So it is with file systems that a test has mounted there.
 // Invariant: a folder is a test's own (made by `mkdtemp`), so that nobody else's process can name it.
+import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 
 export interface FolderProcess {
@@ -41,5 +43,13 @@ function argumentsOf(pid: number): string[] {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
   } catch {
     return [];
+  }
+}
+
+/** Unmounts what is mounted on `folder` or in it. */
+export function unmountThoseOf(folder: string): void {
+  for (const line of readFileSync('/proc/mounts', 'utf8').split('\n')) {
+    const place = line.split(' ')[1] ?? '';
+    if (place === folder || place.startsWith(`${folder}/`)) execFileSync('umount', ['-l', place]);
   }
 }

@@ -1,8 +1,10 @@
 // Waits for the test that started it to end, however it ends (kill -9 too), and kills what the test's folder still has
 // running: `node guard.js FOLDER`, with the test at the other end of its standard input.
-import { killThoseOf } from './folder-processes.js';
+import { killThoseOf, unmountThoseOf } from './folder-processes.js';
 
 const folder = process.argv[2] ?? '';
-process.stdin.resume();
-process.stdin.on('end', () => killThoseOf(folder));
-process.stdin.on('error', () => killThoseOf(folder));
+const clear = (): void => {
+  killThoseOf(folder);
+  unmountThoseOf(folder);
+};
+process.stdin.on('end', clear).on('error', clear).resume();

@@ -1,26 +1,30 @@
 // kill -9 of the source's trmig before the handover: the guest runs on, the tracer finds its way back to dormant by itself,
-// and the machine can be migrated again.
+// and the machine can be migrated again. TRMIG_KILLS adds so many kills at moments that TRMIG_SEED chooses.
 import t from 'tap';
 import { Machine } from '../../src/machine/index.js';
 import { standingOf } from '../../src/migrate/standing.js';
+import { seeded } from '../machine/random.js';
 import { receiverProcess, senderProcess } from './child.js';
 import { Transcript, consoleText, counters, discontinuity, waitForLines } from './console.js';
 import { boot, generously, leftBeside, leftOn, receiver, sleep, stage, until } from './stage.js';
 
 t.setTimeout(generously.timeout * 2);
 
+const seed = Number(process.env['TRMIG_SEED'] ?? Date.now() % 1e9);
+const kills = Number(process.env['TRMIG_KILLS'] ?? 0);
+
 t.test('the guest survives its migration being killed', generously, async (t) => {
   const { a, b } = stage(t);
-  const { consoleLog, process } = await boot(a, { workload: 'hotset', memory: '128M', hotsetMib: 32 });
+  const machine = await boot(a, { workload: 'hotset', memory: '128M', hotsetMib: 32 });
+  const { consoleLog } = machine;
   const transcript = new Transcript();
   transcript.arrives(a);
 
-  for (const [at, laterMs] of [
-    ['arming', 0],
-    ['shipping', 100],
-    ['catching-up', 500],
-  ] as const) {
-    await t.test(`while ${at}`, async (t) => {
+  t.comment(`TRMIG_SEED=${seed}`);
+  const random = seeded(seed);
+  const sometime = Array.from({ length: kills }, () => ['arming', Math.floor(random() * 5000)] as const);
+  for (const [at, laterMs] of [['arming', 0], ['shipping', 100], ['catching-up', 500], ...sometime] as const) {
+    await t.test(`while ${at}, ${laterMs} ms into it`, async (t) => {
       const taking = await receiver(t, b);
       const sender = senderProcess(t, a, taking.port, 0.01);
       await sender.says('phase', at);
@@ -39,7 +43,7 @@ t.test('the guest survives its migration being killed', generously, async (t) =>
       t.comment(`dormant again ${((performance.now() - begunMs) / 1000).toFixed(1)} s later`);
       const { tracer } = await standingOf('m', { home: a });
       t.match(tracer, { running: true, pace: 0, owned: true, leaseMs: 0 });
-      t.same(leftBeside(a, process.pid), [], 'no frozen image and no file is left beside the machine');
+      t.same(leftBeside(a, machine.process.pid), [], 'no frozen image and no file is left beside the machine');
       await until('the receiver has given up', () => taking.results.length > 0);
       t.match(taking.results[0]?.phase, { at: 'discarded' });
       t.same(leftOn(b), [], 'nothing is left on the destination');

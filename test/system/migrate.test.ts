@@ -39,8 +39,10 @@ function describe({
   );
 }
 
+const middle = (values: readonly number[]): number => [...values].sort((x, y) => x - y)[values.length >> 1] ?? NaN;
+
 /** Moves it from home to home and checks everything that a migration promises. */
-async function move(t: Test, from: Home, to: Home, listening: TestReceiver, transcript: Transcript): Promise<void> {
+async function move(t: Test, from: Home, to: Home, listening: TestReceiver, transcript: Transcript): Promise<number> {
   const machine = await Machine.open('m', { home: from });
   t.teardown(() => machine.close());
   const arrivals = listening.results.length;
@@ -67,19 +69,28 @@ async function move(t: Test, from: Home, to: Home, listening: TestReceiver, tran
   t.match(there.ownership, { owner: 'here', last: { role: 'destination', state: 'live' }, advice: null, error: null });
   const here = await standingOf('m', { home: from });
   t.match(here, { state: 'stopped', ownership: { owner: 'there', last: { role: 'source', state: 'retired' } } });
+  return report.downtimeMs ?? NaN;
 }
 
 for (const workload of ['idle', 'hotset', 'compile'] satisfies Workload[]) {
   t.test(`a guest that runs ${workload} moves to another host and back`, generously, async (t) => {
     const { a, b } = stage(t);
     const receivers = { a: await receiver(t, a), b: await receiver(t, b) };
+    const downtimesMs: number[] = [];
     const transcript = new Transcript();
     transcript.arrives(a);
     (await boot(a, { workload })).close();
     for (let round = 1; round <= rounds; round++) {
-      await t.test(`round ${round}, there`, (t) => move(t, a, b, receivers.b, transcript));
-      await t.test(`round ${round}, back`, (t) => move(t, b, a, receivers.a, transcript));
+      await t.test(`round ${round}, there`, async (t) => {
+        downtimesMs.push(await move(t, a, b, receivers.b, transcript));
+      });
+      await t.test(`round ${round}, back`, async (t) => {
+        downtimesMs.push(await move(t, b, a, receivers.a, transcript));
+      });
     }
+    t.comment(
+      `median downtime of ${workload}: ${middle(downtimesMs).toFixed(2)} ms of ${downtimesMs.length} migrations`,
+    );
     const { records } = await readJournal(a.machine('m').ownership);
     t.equal(records.length, rounds * 7, 'four records of leaving and three of arriving each round');
     const epochs = records.map(({ epoch }) => epoch);

@@ -7,12 +7,14 @@ import path from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { asTrmigError, type TrmigError } from '../../src/errors.js';
+import { verifyRecording } from '../../src/log/index.js';
 import { Machine, parseSpec } from '../../src/machine/index.js';
 import { migrate } from '../../src/migrate/migrate.js';
 import { recordMachine, type RecordOptions } from '../../src/migrate/record.js';
 import { encodeFrame } from '../../src/wire/parser.js';
 import { damaged, seeded } from '../machine/random.js';
 import { consoleText, discontinuity, waitForLines } from './console.js';
+import { unmountThoseOf } from './folder-processes.js';
 import { boot, generously, leftBeside, leftOn, receiver, stage, until, type GuestOptions } from './stage.js';
 
 t.setTimeout(generously.timeout * 2);
@@ -133,12 +135,18 @@ t.test('a disk that is full', { ...generously, skip: generously.skip || mayNotMo
     const onProgress: RecordOptions['onProgress'] = ({ phase }) => {
       if (phase !== 'log' || filled) return;
       filled = true;
-      fill(path.join(disk, 'filler'));
+      // The base is read by now; soon it is whole, too.
+      setTimeout(() => fill(path.join(disk, 'filler')), 2000);
     };
     const error = await errorOf(recordMachine(machine, dir, { ...recording(), onProgress }));
     t.match(error, { code: 'E_DISK_FULL' });
     await goesOn(t);
-    t.comment(`what is there: ${readdirSync(dir, { recursive: true }).join(', ')}; ${JSON.stringify(error.facts)}`);
+    const { problems, segments } = await verifyRecording(dir);
+    t.comment(
+      `${segments} segments are there; ${problems.map(({ code, message }) => `${code} ${message}`).join('; ')}`,
+    );
+    t.same(problems, [], 'and all of it is sound');
+    t.ok(segments > 0, 'what was recorded can be read');
   });
 
   async function goesOn(t: Test): Promise<void> {
@@ -164,7 +172,7 @@ function smallDisk(t: Test, folder: string, mib: number): string {
   const disk = path.join(folder, `disk${mib}`);
   mkdirSync(disk);
   execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mib}m`, 'trmig-test', disk]);
-  t.teardown(() => execFileSync('umount', ['-l', disk]));
+  t.teardown(() => unmountThoseOf(disk));
   return disk;
 }
 
