@@ -39,7 +39,7 @@ static void measure_probe(Request *request)
 void run_probe(Request *request)
 {
     int64_t ms;
-    if (!request_int(request, "ms", 10, 1000, 0, &ms)) {
+    if (!request_needs_mode(request, MODE_DORMANT) || !request_int(request, "ms", 10, 1000, 0, &ms)) {
         return;
     }
     request->begun_ns = host_ns();
