@@ -27,6 +27,7 @@ need libxxhash-dev test -e /usr/include/xxhash.h
 need libzstd-dev test -e /usr/include/zstd.h
 need python3 has python3
 need cpio has cpio
+need iproute2 has tc
 need gzip has gzip
 need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
 need git has git

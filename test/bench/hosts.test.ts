@@ -54,6 +54,8 @@ t.test('closing ends everything that runs on a host', { skip }, async (t) => {
   await hosts.a.exec('sh', ['-c', `setsid sleep ${word} >/dev/null 2>&1 &`]);
   const { guardPid } = hosts.a;
   const sleeping = (): boolean => readdirSync('/proc').some((pid) => commandLine(pid) === `sleep\0${word}\0`);
+  // The shell ends before its child has become `sleep`.
+  for (let tries = 0; tries < 250 && !sleeping(); tries++) await sleep(20);
   t.ok(sleeping());
   await hosts.close();
   t.notOk(sleeping());
