@@ -32,6 +32,10 @@ export interface ConvergenceSample {
   readonly caughtUp: boolean;
   /** For how long the gap has been narrow (`Verdict.near`); 0 while it is not. */
   readonly nearForMs: number;
+  /** Recorded time that is not replayed yet; 0 when it is only what is under way. An idle guest lags in time alone. */
+  readonly lagLogMs: number;
+  /** Recorded time replayed per host time. */
+  readonly logSpeed: number;
   readonly sourcePerSecond: number;
   /** 0 while nothing has been replayed. */
   readonly replayPerSecond: number;
@@ -68,6 +72,8 @@ export interface Verdict {
 
 /** Until a replay has shown its speed. TCG's slow end: an honest guess errs towards waiting. */
 const replayPerSecondGuess = 50e6;
+/** A replay slower than this is not believed: it stood still for another reason. */
+const logSpeedMin = 0.05;
 /** A gap should be closed by so many times the base image's time, counted from the start. */
 const closeByBaseTimes = 2.5;
 const closeWithinMsMin = 300;
@@ -93,7 +99,10 @@ export function predict(
     ...sample.fixedMs,
     // Final segment, ready, commit, live: each crosses once.
     linkMs: 2 * sample.rttMs,
-    replayMs: (lagInstructions / replayPerSecond) * 1000,
+    replayMs: Math.max(
+      (lagInstructions / replayPerSecond) * 1000,
+      sample.lagLogMs / Math.max(sample.logSpeed, logSpeedMin),
+    ),
   };
   const predictedDowntimeMs = Object.values(terms).reduce((sum, ms) => sum + ms, 0);
   return { predictedDowntimeMs, terms, lagInstructions, near: terms.replayMs < nearMs };

@@ -36,6 +36,10 @@ const liveMsGuess = 1;
 const freezeMsGuess = 3;
 /** Instructions in flight that do not count as lag: a few slices. */
 const caughtUpSegments = 2;
+/** A guest that executes less is idle, whatever the pace: it is replayed by its events. */
+const busyPerSecond = 10e6;
+/** Recorded time in flight that does not count as lag. */
+const pipelineLogMs = 40;
 
 export class SourceMetrics {
   qemu = '';
@@ -62,6 +66,8 @@ export class SourceMetrics {
   #sourcePerSecond = 0;
   #replayPerSecond = 0;
   #latencyMs = 0;
+  /** Recorded time replayed per host time, while there was much to replay. */
+  #logSpeed = 1;
   #pace = { now: 0, max: 0, weighted: 0, sinceMs: 0, fromMs: 0 };
   #verdict: Verdict | null = null;
   #nearSinceMs = 0;
@@ -120,6 +126,11 @@ export class SourceMetrics {
 
   progress(frame: ProgressFrame): void {
     const atMs = hostMs();
+    const before = this.#progress;
+    if (before !== null && this.#lagLogMs() > pipelineLogMs && atMs > before.atMs) {
+      const speed = (frame.hostNs - before.frame.hostNs) / nsPerMs / (atMs - before.atMs);
+      this.#logSpeed = smooth(this.#logSpeed, speed);
+    }
     if (frame.replaySpeed > 0) this.#replayPerSecond = smooth(this.#replayPerSecond, frame.replaySpeed);
     this.#progress = { frame, atMs };
     while (this.#cuts.length > 1 && this.#cuts[0]!.seq < frame.seq) this.#cuts.shift();
@@ -127,6 +138,15 @@ export class SourceMetrics {
     if (cut?.seq === frame.seq && this.#behindSegments() <= caughtUpSegments) {
       this.#latencyMs = smooth(this.#latencyMs, atMs - cut.hostNs / nsPerMs);
     }
+  }
+
+  /** How much recorded time is not replayed yet. */
+  #lagLogMs(): number {
+    if (this.#last === null || this.#behindSegments() <= 0) return 0;
+    const playedNs = this.#progress?.frame.hostNs ?? this.#armedMs * nsPerMs;
+    const lagMs = Math.max(0, (this.#last.hostNs - playedNs) / nsPerMs);
+    // A paced guest sleeps through most of its recorded time; a replay does not.
+    return this.#sourcePerSecond > busyPerSecond ? lagMs * (1 - this.#pace.now) : lagMs;
   }
 
   #behindSegments(): number {
@@ -140,6 +160,7 @@ export class SourceMetrics {
     const [sent, played] = [this.#last?.to ?? 0, this.#progress?.frame.icount ?? 0];
     const replayAgeS = this.#progress === null ? 0 : (nowMs - this.#progress.atMs) / 1000;
     const behind = this.#behindSegments();
+    const lagLogMs = this.#lagLogMs();
     const { rttMs } = this.link.rates;
     const pauses = this.#arm?.pauses;
     return {
@@ -148,7 +169,9 @@ export class SourceMetrics {
       // An idle guest executes nothing while no segment is cut; a busy one cuts every few ms.
       sourceIcount: sent + this.#sourcePerSecond * (1 - this.#pace.now) * Math.min(sourceAgeS, 0.05),
       destinationIcount: Math.min(sent, played + this.#replayPerSecond * replayAgeS),
-      caughtUp: behind <= caughtUpSegments,
+      caughtUp: behind <= caughtUpSegments && lagLogMs <= pipelineLogMs,
+      lagLogMs: lagLogMs <= pipelineLogMs ? 0 : lagLogMs,
+      logSpeed: this.#logSpeed,
       nearForMs: this.#nearSinceMs === 0 ? 0 : nowMs - this.#nearSinceMs,
       sourcePerSecond: this.#sourcePerSecond,
       replayPerSecond: behind <= 0 ? Math.max(this.#replayPerSecond, 1) : this.#replayPerSecond,

@@ -51,6 +51,8 @@ function follow(plant: Plant, policy: ConvergencePolicy = usual, seed = 1): Cour
         sourceIcount: Math.round(source),
         destinationIcount: Math.round(destination),
         caughtUp: destination >= ahead * 0.9999,
+        lagLogMs: 0,
+        logSpeed: 1,
         nearForMs: nearSinceMs === null ? 0 : atMs - nearSinceMs,
         sourcePerSecond: plant.record(atMs) * 1000,
         replayPerSecond: plant.replay(atMs, pace) * jitter * 1000,
@@ -140,6 +142,8 @@ t.test('a prediction is the sum of its terms, and never negative', (t) => {
     sourceIcount: 1_000_000,
     destinationIcount: 500_000,
     caughtUp: true,
+    lagLogMs: 0,
+    logSpeed: 1,
     nearForMs: 0,
     sourcePerSecond: 0,
     replayPerSecond: 100e6,
@@ -149,6 +153,7 @@ t.test('a prediction is the sum of its terms, and never negative', (t) => {
   };
   t.equal(predict(sample).predictedDowntimeMs, 0.7 + 1 + 2 + 0.5 + 2 + 5);
   t.equal(predict({ ...sample, destinationIcount: 2_000_000 }).terms.replayMs, 0);
+  t.equal(predict({ ...sample, lagLogMs: 600, logSpeed: 20 }).terms.replayMs, 30, 'an idle guest lags in time');
   t.end();
 });
 
