@@ -105,11 +105,9 @@ typedef struct {
 #define QEMU_FUNCTIONS(F)                                                                                              \
     F(void, bql_unlock, (void))                                                                                        \
     F(void, bql_lock_impl, (const char *file, int line))                                                               \
-    F(bool, bql_locked, (void))                                                                                        \
     F(void, replay_mutex_init, (void))                                                                                 \
     F(void, replay_mutex_lock, (void))                                                                                 \
     F(void, replay_mutex_unlock, (void))                                                                               \
-    F(bool, replay_mutex_locked, (void))                                                                               \
     F(void, replay_init_events, (void))                                                                                \
     F(void, replay_enable_events, (void))                                                                              \
     F(void, replay_finish_events, (void))                                                                              \
@@ -124,11 +122,9 @@ typedef struct {
     F(int, vm_stop, (int state))                                                                                       \
     F(void, vm_start, (void))                                                                                          \
     F(bool, runstate_is_running, (void))                                                                               \
-    F(int, runstate_get, (void))                                                                                       \
     F(void, run_on_cpu, (CPUState * cpu, run_on_cpu_func func, run_on_cpu_data data))                                  \
     F(void, async_run_on_cpu, (CPUState * cpu, run_on_cpu_func func, run_on_cpu_data data))                            \
     F(CPUState *, qemu_get_cpu, (int index))                                                                           \
-    F(void, qemu_cpu_kick, (CPUState * cpu))                                                                           \
     F(bool, qemu_in_vcpu_thread, (void))                                                                               \
     F(bool, all_cpu_threads_idle, (void))                                                                              \
     F(void, tcg_cflags_set, (CPUState * cpu, uint32_t flags))                                                          \
@@ -150,7 +146,6 @@ typedef struct {
     F(const char *, qemu_ram_get_idstr, (RAMBlock * rb))                                                               \
     F(void *, qemu_ram_get_host_addr, (RAMBlock * rb))                                                                 \
     F(uint64_t, qemu_ram_get_used_length, (RAMBlock * rb))                                                             \
-    F(size_t, qemu_ram_pagesize, (RAMBlock * rb))                                                                      \
     F(int, qemu_save_device_state, (QEMUFile * f))                                                                     \
     F(int, qemu_load_device_state, (QEMUFile * f))                                                                     \
     F(QEMUFile *, qemu_file_new_output, (QIOChannel * ioc))                                                            \
@@ -168,8 +163,6 @@ typedef struct {
     F(void, main_loop_poll_add_notifier, (Notifier * notify))                                                          \
     F(int, gdb_read_register, (CPUState * cpu, GByteArray * buf, int reg))                                             \
     F(VersionInfo *, qmp_query_version, (Error * *errp))                                                               \
-    F(const char *, error_get_pretty, (const Error *err))                                                              \
-    F(void, error_free, (Error * err))                                                                                 \
     F(QObject *, qobject_from_json, (const char *string, Error **errp))                                                \
     F(void, qobject_destroy, (QObject * obj))                                                                          \
     F(const char *, qdict_get_try_str, (const QDict *qdict, const char *key))                                          \
