@@ -116,6 +116,13 @@ typedef struct {
     F(void, replay_save_instructions, (void))                                                                          \
     F(void, replay_fetch_data_kind, (void))                                                                            \
     F(bool, replay_next_event_is, (int event))                                                                         \
+    F(bool, replay_exception, (void))                                                                                  \
+    F(bool, replay_has_exception, (void))                                                                              \
+    F(void, replay_finish_event, (void))                                                                               \
+    F(void, replay_advance_current_icount, (uint64_t current_icount))                                                  \
+    F(void, replay_put_event, (uint8_t event))                                                                         \
+    F(void, replay_put_dword, (uint32_t dword))                                                                        \
+    F(void, qemu_notify_event, (void))                                                                                 \
     F(void, replay_register_char_driver, (Chardev * chr))                                                              \
     F(void, qemu_chr_set_feature, (Chardev * chr, int feature))                                                        \
     F(Chardev *, qemu_chr_find, (const char *name))                                                                    \

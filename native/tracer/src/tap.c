@@ -29,6 +29,8 @@ static struct {
     uint64_t pending_since_ns;
     trmig_event_scanner scanner;
     uint64_t cut_instructions; /* instructions up to the last cut */
+    uint64_t exceptions_at;    /* instructions before the exceptions that are not in the log (yet) */
+    unsigned exceptions;       /* how many there are, at that one instruction */
     uint64_t seq, cut_events;
     uint64_t segment_ns, segment_bytes;
 
@@ -98,20 +100,51 @@ static void on_event(void)
     }
 }
 
+/* Lock held. */
+static void append(uint8_t byte)
+{
+    g_byte_array_append(tap.pending, &byte, 1);
+    tap.raw_bytes++;
+    if (trmig_event_scan_byte(&tap.scanner, byte) == TRMIG_SCAN_EVENT) {
+        on_event();
+    }
+}
+
+/* Something happens at this instruction: exceptions taken there before it come before it in the log. Lock held, between two
+ * events. */
+static void log_exceptions(void)
+{
+    const unsigned here = tap.exceptions_at == tap.scanner.instructions ? tap.exceptions : 0;
+    tap.exceptions = 0;
+    for (unsigned i = 0; i < here; i++) {
+        append(TRMIG_EVENT_EXCEPTION);
+    }
+}
+
 /* fopencookie's write: QEMU's putc, one byte at a time. vCPU or main thread, replay mutex held. */
 static ssize_t tap_write(void *cookie, const char *bytes, size_t size)
 {
     (void)cookie;
     g_mutex_lock(&tap.lock);
     for (size_t i = 0; i < size && !tap.overflow && !tap.finished; i++) {
-        g_byte_array_append(tap.pending, (const uint8_t *)bytes + i, 1);
-        tap.raw_bytes++;
-        if (trmig_event_scan_byte(&tap.scanner, (uint8_t)bytes[i]) == TRMIG_SCAN_EVENT) {
-            on_event();
+        if (tap.exceptions > 0 && !tap.scanner.step && (uint8_t)bytes[i] != TRMIG_EVENT_INSTRUCTION) {
+            log_exceptions();
         }
+        append((uint8_t)bytes[i]);
     }
     g_mutex_unlock(&tap.lock);
     return (ssize_t)size;
+}
+
+void tap_exception(uint64_t instructions)
+{
+    g_mutex_lock(&tap.lock);
+    if (tap.exceptions_at != instructions) {
+        tap.exceptions_at = instructions;
+        tap.exceptions = 0;
+    }
+    tap.exceptions++;
+    g_mutex_unlock(&tap.lock);
 }
 
 /* QEMU seeks over its file header once, and asks for the offset when it saves a snapshot: neither happens here. */
@@ -191,6 +224,7 @@ FILE *tap_open(int stream_fd, uint64_t segment_ms, uint64_t segment_bytes, const
     tap.pending = g_byte_array_sized_new(256 * 1024);
     tap.whole_bytes = tap.whole_events = tap.cut_instructions = tap.seq = tap.cut_events = 0;
     tap.raw_bytes = tap.ring_bytes = tap.stream_gone_ns = 0;
+    tap.exceptions = 0;
     tap.closing = tap.overflow = tap.sending = tap.finished = false;
     tap.segment_ns = segment_ms * 1000000u;
     tap.segment_bytes = segment_bytes;
@@ -222,6 +256,7 @@ void tap_set_bounds(uint64_t segment_ms, uint64_t segment_bytes)
 void tap_finish(void)
 {
     g_mutex_lock(&tap.lock);
+    log_exceptions();
     if (!tap.overflow) {
         cut(SEGMENT_FLAG_FINAL, NULL);
     }

@@ -29,6 +29,10 @@ FILE *tap_open(int stream_fd, uint64_t segment_ms, uint64_t segment_bytes, const
 /* Changes the cutting bounds. Any thread. */
 void tap_set_bounds(uint64_t segment_ms, uint64_t segment_bytes);
 
+/* The guest takes an exception after `instructions`. It enters the log only if another event follows at the same
+ * instruction: then their order must be told. vCPU thread, replay mutex held. */
+void tap_exception(uint64_t instructions);
+
 /* Cuts the final segment. The VM is stopped, replay mutex held, nothing may write afterwards. Main thread. */
 void tap_finish(void);
 

@@ -14,6 +14,7 @@
 #include "mode.h"
 #include "pace.h"
 #include "qemu.h"
+#include "replay-hooks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,21 @@ static void vcpu_init(qemu_plugin_id_t id, unsigned int index)
     mode_adopt_vcpu(cpu);
 }
 
+static void nothing(CPUState *cpu, run_on_cpu_data data)
+{
+    (void)cpu;
+    (void)data;
+}
+
+/* While recording, a disk's completion or a packet waits in QEMU's queue for the vCPU's next round, and a vCPU that sleeps in
+ * HLT goes round only when a timer wakes it: work for it wakes it now. Main thread, BQL and replay mutex held. */
+static void wake_for_events(void)
+{
+    if (replay_has_events() && all_cpu_threads_idle()) {
+        async_run_on_cpu(qemu_get_cpu(0), nothing, (run_on_cpu_data){.host_ptr = NULL});
+    }
+}
+
 /* While playing, the main loop must not sleep in real time on what the log tells already: it polls when the next event is
  * its own to consume, or when the vCPU sleeps, which only the main loop's next round can wake. Main thread, BQL and replay
  * mutex held. */
@@ -69,6 +85,9 @@ static void before_poll(Notifier *notifier, void *data)
     (void)notifier;
     MainLoopPoll *poll = data;
     control_open();
+    if (poll->state == MAIN_LOOP_POLL_FILL && replay_mode == REPLAY_MODE_RECORD) {
+        wake_for_events();
+    }
     if (poll->state != MAIN_LOOP_POLL_FILL || replay_mode != REPLAY_MODE_PLAY || !replay_state.has_unread_data ||
         replay_state.instruction_count != 0 || replay_state.data_kind == TRMIG_EVENT_END) {
         return;
@@ -113,6 +132,10 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
         return refuse("this is user-mode emulation; there is no machine to record");
     }
     const char *why = abi_check_at_load();
+    if (why) {
+        return refuse(why);
+    }
+    why = replay_hooks_install();
     if (why) {
         return refuse(why);
     }

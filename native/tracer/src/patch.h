@@ -1,0 +1,14 @@
+/*
+ * Puts a function of ours in the place of one of QEMU's. Calls inside the binary do not go through the PLT, so a symbol of
+ * ours cannot come before QEMU's: the function's first instructions become a jump.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef TRMIG_PATCH_H
+#define TRMIG_PATCH_H
+
+/* From now on whoever calls `function` runs `replacement`, which must have its type and never call it. While the plugin is
+ * being loaded: no other thread may be inside. Returns NULL, or one sentence saying why nothing was changed. */
+const char *patch_function(void *function, void *replacement);
+
+#endif

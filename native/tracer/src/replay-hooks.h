@@ -1,0 +1,19 @@
+/*
+ * Two of QEMU's record/replay functions, done better:
+ *
+ * - replay_exception: a guest's exceptions are deterministic, so none is logged unless its place among other events of the
+ *   same instruction must be told. An aarch64 guest makes thousands a second.
+ * - replay_advance_current_icount: while playing, the main loop is not woken for an event that the vCPU itself consumes. Each
+ *   such call costs two hand-overs of the replay mutex.
+ *
+ * Canaries at the segments' ends replace the check that logged exceptions were.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef TRMIG_REPLAY_HOOKS_H
+#define TRMIG_REPLAY_HOOKS_H
+
+/* While the plugin is being loaded. Returns NULL, or one sentence. */
+const char *replay_hooks_install(void);
+
+#endif
