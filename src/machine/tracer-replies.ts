@@ -99,6 +99,8 @@ export const finishSchema = z.object({
 
 export const durationSchema = z.object({ ns: count });
 
+export const collapseSchema = z.object({ collapsedBytes: count, done: z.boolean(), block: count, offset: count });
+
 export const digestSchema = z.object({ icount: position, registers: digest, devices: digest });
 export const digestRamSchema = digestSchema.extend({ ram: digest });
 

@@ -84,6 +84,20 @@ export class TracerClient {
   }
 
   /**
+   * Puts huge pages of guest RAM back together that an earlier checkpoint has split, so that the next one stops the guest
+   * for no longer than the first (0.6 s for each GiB that is split). Returns the bytes put together.
+   */
+  async collapse(options?: RequestOptions): Promise<number> {
+    let [collapsedBytes, block, offset] = [0, 0, 0];
+    for (;;) {
+      const reply = await this.call('collapse', { block, offset }, replies.collapseSchema, options);
+      collapsedBytes += reply.collapsedBytes;
+      if (reply.done) return collapsedBytes;
+      ({ block, offset } = reply);
+    }
+  }
+
+  /**
    * Dormant to armed, in one stopped instant. With `checkpoint`, the reply holds the device state and the frozen RAM
    * image, which must be given back with `thaw`.
    */

@@ -50,12 +50,14 @@ export function makeOffer(spec: MachineSpec, hello: TracerHello, options: OfferO
     blocks: hello.blocks.map(({ name, bytes, pageBytes }) => ({ name, bytes, pageBytes })),
     sourceHost: listens?.host ?? hostname(),
     sourcePort: listens?.port ?? 0,
+    disks: '',
   };
 }
 
 /** Arms the machine with a checkpoint, at the shift that suits the speed it has just shown. @throws TrmigError E_TRACER_* */
 export async function armForShipping(machine: Machine): Promise<{ pump: LogPump; armed: ArmCheckpointReply }> {
   const { tracer, spec } = machine;
+  await tracer.collapse();
   const shift = typeof spec.shift === 'number' ? spec.shift : chooseShift(await tracer.probe(probeMs));
   const pump = await LogPump.open(tracer);
   const segments = { segmentMs: segmentMsShipping, segmentBytes: segmentBytesShipping };

@@ -102,6 +102,7 @@ class Recorder {
     try {
       if (this.options.giveUp === true) giveUp = await beginGivingUp(this.machine, this.#uuid, this.dir);
       this.#refuseAborted();
+      await tracer.collapse();
       const shift = typeof spec.shift === 'number' ? spec.shift : chooseShift(await tracer.probe(probeMs));
       this.#pump = await LogPump.open(tracer);
       const segments = { segmentMs: segmentMsRecording, segmentBytes: segmentBytesRecording };

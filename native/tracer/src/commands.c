@@ -21,6 +21,7 @@ enum {
     PAUSES_KEPT = 64,
     TICK_MS = 50,
     PLAYING_TICK_MS = 5,
+    COLLAPSE_NS = 50 * 1000 * 1000,
     STREAM_GRACE_MS = 5000, /* a reader that has gone may not come back: its log has a gap */
 };
 
@@ -227,6 +228,22 @@ static void run_thaw(Request *request)
     }
 }
 
+/* A call is short: the control thread serves others in between. */
+static void run_collapse(Request *request)
+{
+    int64_t block, offset;
+    if (!request_int(request, "block", 0, INT32_MAX, 0, &block) ||
+        !request_int(request, "offset", 0, INT64_MAX, 0, &offset)) {
+        return;
+    }
+    RamPosition at = {(unsigned)block, (uint64_t)offset};
+    const uint64_t collapsed = ram_collapse(&at, COLLAPSE_NS);
+    request_reply(request, "collapsedBytes", "%" PRIu64, collapsed);
+    request_reply(request, "done", "%s", at.block == UINT32_MAX ? "true" : "false");
+    request_reply(request, "block", "%u", at.block == UINT32_MAX ? 0 : at.block);
+    request_reply(request, "offset", "%" PRIu64, at.offset);
+}
+
 /* --- main loop --- */
 
 static void run_digest(Request *request)
@@ -297,6 +314,7 @@ const Command control_commands[] = {
     {"pace", run_pace, false, NULL},
     {"renew", run_renew, false, NULL},
     {"thaw", run_thaw, false, NULL},
+    {"collapse", run_collapse, false, NULL},
     {"probe", run_probe, true, NULL},
     {"arm", run_arm, true, NULL},
     {"disarm", run_disarm, true, close_after_resume},
