@@ -1,11 +1,13 @@
-// Two hosts on one machine, joined by a link of a known rate: each host is a set of namespaces (network, processes, mounts),
-// the link a pair of virtual Ethernet interfaces, shaped at both ends by a token bucket.
+// Hosts on one machine that share nothing but a network: each host is a set of namespaces (network, processes, mounts). Two
+// hosts run machines; a third, if asked for, is where the clients of their guests live. All are joined by a switch, which is
+// a bridge in a set of namespaces of its own; the two hosts' links to it have a known rate, shaped at both ends by a token
+// bucket. On a host the link is a port of a bridge `br0`, which carries the host's address: a guest's tap is another port.
 //
 // Invariants:
 // - A host lives exactly as long as its guard (its first process), and the guard as long as a pipe from this process is
 //   open. However this process ends, the kernel closes the pipe, and with the guard everything on the host and the link is
 //   gone: there is never anything stale to clean up.
-// - Nothing is ever named in the machine's own network: the link is made inside one host, its far end in the other.
+// - Nothing is ever named in the machine's own network: a link is made inside the switch, its far end in the host.
 import { execFile, spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
@@ -19,6 +21,7 @@ export const LINKS = { '1gbit': 125_000_000, '100mbit': 12_500_000 } as const;
 export type LinkName = keyof typeof LINKS;
 
 const interfaceName = 'link0';
+const bridgeName = 'br0';
 const guardMsMax = 5_000;
 
 export class Host {
@@ -66,40 +69,49 @@ export class Host {
 export interface HostPair {
   readonly a: Host;
   readonly b: Host;
+  /** Where the guests' clients live, on a link that is not shaped. Its address is like the hosts'. */
+  readonly client: Host;
   readonly link: LinkName;
-  /** Bytes both hosts have sent to each other so far. */
+  /** Bytes both hosts have sent so far: to each other, and what their guests sent. */
   linkBytes(): Promise<number>;
   close(): Promise<void>;
 }
 
 /**
- * Makes two hosts and the link between them. Needs root, and iproute2 and util-linux.
- * @throws when the namespaces or the link cannot be made
+ * Makes two hosts, a client, and the network between them. Needs root, and iproute2 and util-linux.
+ * @throws when the namespaces or the links cannot be made
  */
 export async function makeHosts(link: LinkName): Promise<HostPair> {
   if (process.getuid?.() !== 0) throw new Error('two hosts on one machine need root: run this with sudo');
-  const a = await startHost('a', '10.77.0.1');
-  const b = await startHost('b', '10.77.0.2');
+  const all: Host[] = [];
+  const start = async (name: string, address: string): Promise<Host> => {
+    const host = await startHost(name, address);
+    all.push(host);
+    return host;
+  };
   const close = async (): Promise<void> => {
-    await Promise.all([a.close(), b.close()]);
+    await Promise.all(all.map((host) => host.close()));
   };
   try {
-    const ends = ['type', 'veth', 'peer', 'name', interfaceName, 'netns', String(b.guardPid)];
-    // The far end is put into b by the pid that this machine, not host a, knows: enter a's network only.
-    await run('nsenter', ['--target', String(a.guardPid), '--net', 'ip', 'link', 'add', interfaceName, ...ends]);
-    await Promise.all([raise(a, link), raise(b, link)]);
-    await ready(a, b);
+    const theSwitch = await start('switch', '');
+    await makeBridge(theSwitch);
+    const a = await start('a', '10.77.0.1');
+    const b = await start('b', '10.77.0.2');
+    const client = await start('client', '10.77.0.3');
+    for (const host of [a, b, client]) await plug(theSwitch, host, host === client ? null : link);
+    await Promise.all([a, b, client].map(ready));
+    const linkBytes = async (): Promise<number> => (await a.sentBytes()) + (await b.sentBytes());
+    return { a, b, client, link, linkBytes, close };
   } catch (error) {
     await close();
     throw error;
   }
-  return {
-    a,
-    b,
-    link,
-    linkBytes: async () => (await a.sentBytes()) + (await b.sentBytes()),
-    close,
-  };
+}
+
+/** Gives a host a tap device for a guest's nic, as a port of the host's bridge. */
+export async function addTap(host: Host, name: string): Promise<void> {
+  await host.exec('ip', ['tuntap', 'add', 'dev', name, 'mode', 'tap']);
+  await host.exec('ip', ['link', 'set', name, 'master', bridgeName, 'up']);
 }
 
 async function startHost(name: string, address: string): Promise<Host> {
@@ -126,21 +138,40 @@ async function startHost(name: string, address: string): Promise<Host> {
   }
 }
 
-async function raise(host: Host, link: LinkName): Promise<void> {
+async function makeBridge(host: Host): Promise<void> {
   await host.exec('ip', ['link', 'set', 'lo', 'up']);
-  await host.exec('ip', ['address', 'add', `${host.address}/24`, 'dev', interfaceName]);
-  await host.exec('ip', ['link', 'set', interfaceName, 'up']);
-  // The bucket holds a few of the largest packets that the kernel hands down whole, no more: the rate holds from the first
-  // millisecond on.
-  const shape = ['rate', link, 'burst', '256kb', 'latency', '50ms'];
-  await host.exec('tc', ['qdisc', 'add', 'dev', interfaceName, 'root', 'tbf', ...shape]);
+  // Ports forward at once: there is no loop to look for.
+  await host.exec('ip', ['link', 'add', bridgeName, 'type', 'bridge', 'stp_state', '0', 'forward_delay', '0']);
+  await host.exec('ip', ['link', 'set', bridgeName, 'up']);
 }
 
-async function ready(a: Host, b: Host): Promise<void> {
+/** Joins a host to the switch. */
+async function plug(theSwitch: Host, host: Host, link: LinkName | null): Promise<void> {
+  const port = `to-${host.name}`;
+  await makeBridge(host);
+  // The far end is put into the host by the pid that this machine, not the switch, knows: enter the switch's network only.
+  const ends = [port, 'type', 'veth', 'peer', 'name', interfaceName, 'netns', String(host.guardPid)];
+  await run('nsenter', ['--target', String(theSwitch.guardPid), '--net', 'ip', 'link', 'add', ...ends]);
+  await theSwitch.exec('ip', ['link', 'set', port, 'master', bridgeName, 'up']);
+  await host.exec('ip', ['link', 'set', interfaceName, 'master', bridgeName, 'up']);
+  await host.exec('ip', ['address', 'add', `${host.address}/24`, 'dev', bridgeName]);
+  if (link === null) return;
+  await shape(theSwitch, port, link);
+  await shape(host, interfaceName, link);
+}
+
+async function shape(host: Host, device: string, link: LinkName): Promise<void> {
+  // The bucket holds a few of the largest packets that the kernel hands down whole, no more: the rate holds from the first
+  // millisecond on.
+  const bucket = ['rate', link, 'burst', '256kb', 'latency', '50ms'];
+  await host.exec('tc', ['qdisc', 'add', 'dev', device, 'root', 'tbf', ...bucket]);
+}
+
+async function ready(host: Host): Promise<void> {
   for (let tries = 0; ; tries++) {
-    const state = JSON.parse(await a.exec('ip', ['-json', 'link', 'show', interfaceName])) as { operstate: string }[];
+    const state = JSON.parse(await host.exec('ip', ['-json', 'link', 'show', bridgeName])) as { operstate: string }[];
     if (state[0]?.operstate === 'UP') return;
-    if (tries > 100) throw new Error(`the link between ${a.address} and ${b.address} does not come up`);
+    if (tries > 100) throw new Error(`the network of host ${host.name} does not come up`);
     await sleep(20);
   }
 }

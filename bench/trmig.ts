@@ -2,15 +2,14 @@
 //
 // `commands` is the one place that knows how the command line is spelt.
 import type { ChildProcess } from 'node:child_process';
-import { createWriteStream } from 'node:fs';
-import { once } from 'node:events';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { Cli, listening } from './cli.js';
 import { ConsoleWatch } from './console.js';
 import { guestSpec, type Workload } from './guest.js';
-import type { Host, HostPair } from './hosts.js';
+import type { HostPair } from './hosts.js';
 import { patienceMs, warmUpMs, type Outcome } from './outcome.js';
 import { slowdown } from './qemu.js';
 
@@ -56,7 +55,7 @@ export async function moveByTrmig(run: TrmigRun): Promise<Outcome> {
   const watch = new ConsoleWatch(commands.consoleLog(a.home), workload);
   const receiver = b.start(commands.receive(hosts.b.address));
   try {
-    await Promise.all([watch.waitFor(1, 60_000), listening(hosts.b, receiver)]);
+    await Promise.all([watch.waitFor(1, 60_000), listening(hosts.b, receiver, port)]);
     await sleep(warmUpMs);
     return await move(a, watch, hosts, path.join(folder, 'report'));
   } finally {
@@ -89,58 +88,8 @@ async function move(cli: Cli, watch: ConsoleWatch, hosts: HostPair, reportFolder
   };
 }
 
-/** Waits until something on the host listens on the port, without knocking at it. */
-async function listening(host: Host, receiver: ChildProcess): Promise<void> {
-  const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  for (let tries = 0; tries < 1000; tries++) {
-    const rows = (await readFile(`/proc/${host.guardPid}/net/tcp`, 'utf8')).split('\n').map((row) => row.split(/\s+/));
-    if (rows.some(([, , local, , state]) => local?.endsWith(wanted) === true && state === '0A')) return;
-    if (receiver.exitCode !== null) throw new Error(`trmig receive ended with status ${receiver.exitCode}`);
-    await sleep(20);
-  }
-  throw new Error('trmig receive does not listen');
-}
-
 async function stopAll(a: Cli, b: Cli, receiver: ChildProcess): Promise<void> {
   // On one of the hosts it is not; neither matters to the figures, and both hosts end anyway.
   await Promise.all([a, b].map((cli) => cli.run(commands.stop, { mayFail: true })));
   receiver.kill('SIGTERM');
-}
-
-/** trmig's command line on one host, with that host's own state directory. */
-class Cli {
-  constructor(
-    private readonly host: Host,
-    readonly home: string,
-  ) {}
-
-  async prepare(): Promise<void> {
-    await mkdir(this.home, { recursive: true, mode: 0o700 });
-  }
-
-  start(args: readonly string[]): ChildProcess {
-    const env = { ...process.env, TRMIG_HOME: this.home };
-    const child = this.host.spawn(process.execPath, [path.resolve('bin/trmig.js'), ...args, '--json'], {
-      env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    // What a failed run said is worth more than the failure: it stays beside the state directory.
-    const log = createWriteStream(`${this.home}.${args[0]!}.log`);
-    child.stdout!.pipe(log, { end: false });
-    child.stderr!.pipe(log, { end: false });
-    child.once('close', () => log.end());
-    return child;
-  }
-
-  /** Runs a command to its end and returns what it wrote. @throws when it fails, unless it may */
-  async run(args: readonly string[], options: { mayFail?: boolean } = {}): Promise<string> {
-    const child = this.start(args);
-    let said = '';
-    for (const stream of [child.stdout!, child.stderr!]) {
-      stream.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-64 * 1024)));
-    }
-    const [code] = (await once(child, 'close')) as [number | null];
-    if (code !== 0 && options.mayFail !== true) throw new Error(`trmig ${args.join(' ')}: ${said.trim()}`);
-    return said;
-  }
 }

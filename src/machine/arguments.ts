@@ -13,11 +13,13 @@ export interface ArgumentOptions {
   readonly tracer: string | null;
   /** Start with the guest stopped (-S): a destination, whose memory is written from outside. */
   readonly paused: boolean;
+  /** The nics lead nowhere: a replay that will not be live needs no network, nor the right to it. */
+  readonly offline?: boolean;
 }
 
 /** QEMU's arguments, without the binary. */
 export function qemuArguments(spec: MachineSpec, options: ArgumentOptions): string[] {
-  const { paths, tracer, paused } = options;
+  const { paths, tracer, paused, offline = false } = options;
   return [
     ...['-name', `guest=${spec.name},debug-threads=on`],
     // No guest device that the spec does not name, no configuration that differs from host to host.
@@ -32,7 +34,7 @@ export function qemuArguments(spec: MachineSpec, options: ArgumentOptions): stri
     ...kernel(spec),
     ...consoleArguments(spec, paths),
     ...spec.disks.flatMap(disk),
-    ...spec.nics.flatMap(nic),
+    ...spec.nics.flatMap((entry, index) => nic(entry, index, offline)),
     ...spec.devices.flatMap(device),
     ...['-qmp', `unix:${escape(paths.qmpSocket)},server=on,wait=off`],
     ...(tracer === null
@@ -86,14 +88,10 @@ function disk(spec: DiskSpec, index: number): string[] {
   ];
 }
 
-function nic(spec: NicSpec, index: number): string[] {
+function nic(spec: NicSpec, index: number, offline: boolean): string[] {
   const id = `nic${index}`;
-  const backend =
-    spec.backend === 'tap'
-      ? { type: 'tap', id, ifname: spec.interface, script: 'no', downscript: 'no', vhost: false }
-      : { type: 'user', id };
   return [
-    ...['-netdev', JSON.stringify(backend)],
+    ...['-netdev', JSON.stringify({ id, ...(offline ? { type: 'hubport', hubid: index } : backend(spec)) })],
     ...['-object', `filter-replay,id=${id}-replay,netdev=${id}`],
     // Its own announce timer is not replayed; after a handover trmig announces from outside.
     ...[
@@ -101,6 +99,13 @@ function nic(spec: NicSpec, index: number): string[] {
       `virtio-net-pci,id=${id}-device,netdev=${id},mac=${spec.mac},guest_announce=off,ioeventfd=off,romfile=`,
     ],
   ];
+}
+
+function backend(spec: NicSpec): Record<string, unknown> {
+  if (spec.backend === 'user') return { type: 'user' };
+  // Without vnet_hdr: the guest's driver would agree to offloads that only a tap has, and its recording could be replayed
+  // nowhere else.
+  return { type: 'tap', ifname: spec.interface, script: 'no', downscript: 'no', vhost: false, vnet_hdr: false };
 }
 
 function device(name: string, index: number): string[] {

@@ -25,6 +25,7 @@ export interface LaunchOptions {
   /** The tracer's shared object; null starts plain QEMU. */
   readonly tracer: string | null;
   readonly paused: boolean;
+  readonly offline?: boolean;
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs?: number | undefined;
 }

@@ -38,6 +38,8 @@ export interface StartOptions {
   readonly home?: Home;
   /** Start with the guest stopped: a destination. */
   readonly paused?: boolean;
+  /** Its nics lead nowhere: a replay that will not be live. */
+  readonly offline?: boolean;
   readonly signal?: AbortSignal;
   readonly timeoutMs?: number;
   /** Instead of this installation's tracer; null starts plain QEMU, which can be neither armed nor moved. */
@@ -64,7 +66,7 @@ export class Machine {
    * @throws E_PROFILE, E_SPEC (files that are missing), E_MACHINE_EXISTS, E_QEMU_*, E_TRACER_*, E_HOME, E_SOCKET_PATH
    */
   static async start(spec: MachineSpec, options: StartOptions = {}): Promise<Machine> {
-    const { home = Home.fromEnvironment(), paused = false, signal, timeoutMs } = options;
+    const { home = Home.fromEnvironment(), paused = false, offline = false, signal, timeoutMs } = options;
     assertProfile(spec, spec.strategy);
     const paths = home.machine(spec.name);
     await checkFiles(spec);
@@ -79,7 +81,7 @@ export class Machine {
         throw new TrmigError('E_MACHINE_EXISTS', `'${spec.name}' runs already, as process ${running.pid}`, { facts });
       }
       await durable(paths.spec, formatSpec(spec));
-      await launchQemu({ spec, paths, qemu, tracer, paused, signal, timeoutMs });
+      await launchQemu({ spec, paths, qemu, tracer, paused, offline, signal, timeoutMs });
     });
     return Machine.open(spec.name, { home, ...(signal && { signal }) });
   }

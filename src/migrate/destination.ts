@@ -4,20 +4,11 @@
 // host's journal says owner; whatever fails before that leaves nothing behind.
 
 import { TrmigError, asTrmigError } from '../errors.js';
-import { checkSameBlocks, type ImageProcess } from '../checkpoint/index.js';
-import { qemuStopMsMax } from '../limits.js';
-import {
-  Machine,
-  checkSpec,
-  type FrozenImage,
-  type Home,
-  type MachineSpec,
-  type TracerEventData,
-} from '../machine/index.js';
+import type { FrozenImage, Home, Machine, TracerEventData } from '../machine/index.js';
 import { digestBlocks } from '../native/index.js';
 import type { CheckpointFrame, OfferFrame, SessionFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
-import { beginArrival, clearAbandoned, endArrival } from './arrival.js';
+import { ArrivingMachine } from './arriving-machine.js';
 import { BaseRestore } from './base-restore.js';
 import {
   nextDestination,
@@ -28,8 +19,6 @@ import {
 import type { DestinationRecordState } from './journal.js';
 import { LogFeed } from './log-feed.js';
 import { ReplayProgress } from './replay-progress.js';
-import { checkRoom } from './room.js';
-import { SessionJournal } from './session-journal.js';
 import { Session, failureOf } from './session.js';
 import type { FinalState } from './source-states.js';
 
@@ -70,11 +59,7 @@ class DestinationRun {
   readonly #feed = new LogFeed();
   /** Ends what runs beside the effects when the session is over. */
   readonly #over = new AbortController();
-  #spec: MachineSpec | null = null;
-  #machine: Machine | null = null;
-  #target: ImageProcess | null = null;
-  #journal: SessionJournal | null = null;
-  #arriving = false;
+  #arriving: ArrivingMachine | null = null;
   #checkpoint: CheckpointFrame | null = null;
   #base: BaseRestore | null = null;
   #final: (FinalState & { virtualNs: number; tailNs: number; digestNs: number }) | null = null;
@@ -114,9 +99,7 @@ class DestinationRun {
     this.#over.abort();
     this.#feed.end();
     await this.link.close().catch(() => undefined);
-    await this.#journal?.close();
-    this.#machine?.close();
-    if (this.#arriving) await endArrival(this.options.home, this.offer.machine).catch(() => undefined);
+    await this.#arriving?.close();
     return { machine: this.offer.machine, migrationId: this.offer.migrationId, phase, error: this.#session.error };
   }
 
@@ -160,7 +143,7 @@ class DestinationRun {
         }
         case 'commit':
           this.#committedNs = nowNs();
-          this.#journal!.epoch = frame.epoch;
+          this.#arriving!.journal.epoch = frame.epoch;
           this.#session.dispatch({ type: 'commit' });
           return;
         case 'answer':
@@ -187,11 +170,11 @@ class DestinationRun {
       case 'launch':
         return this.#launch();
       case 'sendAccept':
-        return this.link.send({ kind: 'accept', migrationId: this.offer.migrationId });
+        return this.link.send({ kind: 'accept', migrationId: this.offer.migrationId, have: [] });
       case 'sendRefuse':
         return this.#tell({ kind: 'refuse', ...this.#refusal(effect.error) });
       case 'restore':
-        this.#base = new BaseRestore(this.#target!, this.#over.signal);
+        this.#base = new BaseRestore(this.#arriving!.target, this.#over.signal);
         return;
       case 'play':
         return this.#play();
@@ -228,17 +211,8 @@ class DestinationRun {
 
   async #admit(): Promise<void> {
     try {
-      this.#spec = checkSpec(JSON.parse(this.offer.spec), { base: '/', source: "the source's spec" });
-      if (this.#spec.name !== this.offer.machine) {
-        throw new TrmigError('E_SPEC', `the spec is of '${this.#spec.name}', the offer of '${this.offer.machine}'`);
-      }
-      await checkRoom(this.#spec.memoryBytes, this.options.memoryToGive);
-      const paths = this.options.home.machine(this.#spec.name);
-      await this.options.home.make(this.options.home.machines);
-      await this.options.home.make(paths.folder);
-      const { migrationId, machine } = this.offer;
-      await clearAbandoned(this.options.home, machine);
-      this.#journal = await SessionJournal.open(paths.ownership, { machine, migrationId, peer: this.link.name }, false);
+      const { home, memoryToGive, signal } = this.options;
+      this.#arriving = await ArrivingMachine.admit(this.offer, this.link.name, { home, memoryToGive, signal });
       this.#session.dispatch({ type: 'admitted' });
     } catch (error) {
       this.#session.error ??= asTrmigError(error);
@@ -247,23 +221,15 @@ class DestinationRun {
   }
 
   async #launch(): Promise<void> {
-    const { home, signal } = this.options;
-    this.#arriving = true;
-    await beginArrival(home, this.#spec!.name);
-    this.#machine = await Machine.start(this.#spec!, { home, paused: true, ...(signal && { signal }) });
-    const hello = await this.#machine.tracer.hello();
-    if (hello.qemu !== this.offer.qemu || hello.target !== this.offer.target) {
-      throw new TrmigError('E_QEMU_VERSION', `the source runs QEMU ${this.offer.qemu}, this host ${hello.qemu}`, {
-        hint: 'Install the same QEMU on both hosts.',
-        facts: { source: this.offer.qemu, destination: hello.qemu },
-      });
-    }
-    this.#target = { pid: hello.pid, blocks: hello.blocks };
-    checkSameBlocks(this.offer.blocks, hello.blocks);
+    await this.#arriving!.launch();
     this.#machine.tracer.onClose((reason) => {
       if (!this.#over.signal.aborted) this.#machineGone(reason);
     });
     this.#session.dispatch({ type: 'launched' });
+  }
+
+  get #machine(): Machine {
+    return this.#arriving!.machine;
   }
 
   #machineGone(reason: TrmigError): void {
@@ -275,12 +241,13 @@ class DestinationRun {
     await this.#base!.end(chunks);
     if (this.#checkpoint === null) throw new TrmigError('E_WIRE_GARBAGE', 'the base image came without its checkpoint');
     const { shift, deviceState } = this.#checkpoint;
-    await this.#machine!.tracer.restore({ shift, deviceState });
+    await this.#machine.tracer.restore({ shift, deviceState });
     this.#session.dispatch({ type: 'restored' });
   }
 
   async #play(): Promise<void> {
-    const { tracer } = this.#machine!;
+    const { tracer } = this.#machine;
+    await this.#arriving!.readyToAnnounce();
     const stream = await tracer.openStream(streamName);
     void this.#watch();
     await tracer.play({ stream: streamName });
@@ -293,7 +260,7 @@ class DestinationRun {
       this.#tell({ ...frame, restoredBytes: this.#base?.restoredBytes ?? 0 }),
     );
     try {
-      for await (const event of this.#machine!.tracer.events.stream({ signal: this.#over.signal })) {
+      for await (const event of this.#machine.tracer.events.stream({ signal: this.#over.signal })) {
         if (event.event === 'played') progress.played(event.data);
         if (event.event === 'reached') {
           this.#onReached(event.data);
@@ -329,9 +296,9 @@ class DestinationRun {
 
   async #writeJournal(state: DestinationRecordState): Promise<void> {
     const entry = { role: 'destination', state } as const;
-    if (state !== 'owner' && state !== 'declined') return this.#journal!.record(entry);
+    if (state !== 'owner' && state !== 'declined') return this.#arriving!.journal.record(entry);
     const begunNs = nowNs();
-    const event = await this.#journal!.recordAwaited(entry);
+    const event = await this.#arriving!.journal.recordAwaited(entry);
     if (state === 'owner') this.#live.journalNs = nowNs() - begunNs;
     this.#session.dispatch(event);
   }
@@ -345,9 +312,10 @@ class DestinationRun {
   }
 
   async #goLive(): Promise<void> {
-    const { tracer } = this.#machine!;
+    const { tracer } = this.#machine;
     const begunNs = nowNs();
     const { virtualNs, pauses, frozen } = await tracer.live({ freeze: this.offer.verify });
+    this.#arriving!.announce();
     this.#frozen = frozen ?? null;
     const endedNs = nowNs();
     this.#live = {
@@ -375,7 +343,7 @@ class DestinationRun {
       const ram = await digestBlocks(frozen.pid, frozen.blocks);
       await this.link.send({ kind: 'verify', ram });
     } finally {
-      await this.#machine!.tracer.thaw(frozen.pid).catch(() => undefined);
+      await this.#machine.tracer.thaw(frozen.pid).catch(() => undefined);
     }
   }
 
@@ -383,6 +351,6 @@ class DestinationRun {
     this.#over.abort();
     this.#feed.end();
     await this.#base?.settled();
-    await this.#machine?.stop({ graceful: false, timeoutMs: qemuStopMsMax });
+    await this.#arriving?.discard();
   }
 }

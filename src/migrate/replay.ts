@@ -80,7 +80,9 @@ export async function replayRecording(dir: string, options: ReplayOptions): Prom
   let machine: Machine | null = null;
   let keep = false;
   try {
-    machine = await Machine.start(spec, { home, paused: true, ...(signal && { signal }) });
+    // A fork would answer for the machine's own addresses.
+    const offline = options.live !== 'take-over';
+    machine = await Machine.start(spec, { home, paused: true, offline, ...(signal && { signal }) });
     const result = await new Replay(reader, machine, options, target).conduct(takeOver);
     keep = result.state !== 'ended';
     return result;

@@ -1,25 +1,12 @@
 // Two hosts on one machine: they reach each other over their link alone, at its rate, and leave nothing behind, however the
 // process that made them ends.
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { makeHosts } from '../../bench/hosts.js';
-
-/** Root in a container may still not make namespaces. */
-function whyNot(): string | false {
-  try {
-    execFileSync('unshare', ['--net', '--pid', '--mount', '--fork', '--mount-proc', 'ip', 'link', 'set', 'lo', 'up'], {
-      stdio: 'ignore',
-    });
-    return false;
-  } catch {
-    return 'needs root, namespaces and iproute2';
-  }
-}
-
-const skip = whyNot();
+import { withoutNamespaces as skip } from '../system/namespaces.js';
 
 function commandLine(pid: string): string {
   try {

@@ -88,7 +88,8 @@ export function guestSpec(options: GuestOptions): MachineSpec {
   return parseSpec(JSON.stringify(spec), { base: '/', source: 'test' });
 }
 
-function guestFile(name: string): string {
+/** A file of the guest that `make guests` built. */
+export function guestFile(name: string): string {
   return path.resolve('out/guests/x86_64', name);
 }
 

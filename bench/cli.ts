@@ -1,0 +1,58 @@
+// trmig's command line on a host of the benchmark's, as a person there would use it.
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Host } from './hosts.js';
+
+/** trmig's command line on one host, with that host's own state directory. */
+export class Cli {
+  constructor(
+    readonly host: Host,
+    readonly home: string,
+  ) {}
+
+  async prepare(): Promise<void> {
+    await mkdir(this.home, { recursive: true, mode: 0o700 });
+  }
+
+  start(args: readonly string[]): ChildProcess {
+    const env = { ...process.env, TRMIG_HOME: this.home };
+    const child = this.host.spawn(process.execPath, [path.resolve('bin/trmig.js'), ...args, '--json'], {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    // What a failed run said is worth more than the failure: it stays beside the state directory.
+    const log = createWriteStream(`${this.home}.${args[0]!}.log`);
+    child.stdout!.pipe(log, { end: false });
+    child.stderr!.pipe(log, { end: false });
+    child.once('close', () => log.end());
+    return child;
+  }
+
+  /** Runs a command to its end and returns what it wrote. @throws when it fails, unless it may */
+  async run(args: readonly string[], options: { mayFail?: boolean } = {}): Promise<string> {
+    const child = this.start(args);
+    let said = '';
+    for (const stream of [child.stdout!, child.stderr!]) {
+      stream.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-64 * 1024)));
+    }
+    const [code] = (await once(child, 'close')) as [number | null];
+    if (code !== 0 && options.mayFail !== true) throw new Error(`trmig ${args.join(' ')}: ${said.trim()}`);
+    return said;
+  }
+}
+
+/** Waits until something on the host listens on the port, without knocking at it. */
+export async function listening(host: Host, receiver: ChildProcess, port: number): Promise<void> {
+  const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  for (let tries = 0; tries < 1000; tries++) {
+    const rows = (await readFile(`/proc/${host.guardPid}/net/tcp`, 'utf8')).split('\n').map((row) => row.split(/\s+/));
+    if (rows.some(([, , local, , state]) => local?.endsWith(wanted) === true && state === '0A')) return;
+    if (receiver.exitCode !== null) throw new Error(`trmig receive ended with status ${receiver.exitCode}`);
+    await sleep(20);
+  }
+  throw new Error('trmig receive does not listen');
+}

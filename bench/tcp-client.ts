@@ -1,0 +1,78 @@
+// A client of the guest's echo server: sends a small numbered message at a steady pace over one TCP connection and measures
+// how long each takes to come back. Its longest round trip is what a user of the guest sees of a migration.
+//
+//   node build/bench/tcp-client.js HOST PORT [INTERVAL_MS]     until stdin closes; prints one line of JSON then
+import net from 'node:net';
+import { z } from 'zod';
+
+const reportSchema = z.object({
+  sent: z.number(),
+  received: z.number(),
+  /** Round trips, ms. */
+  medianMs: z.number(),
+  p99Ms: z.number(),
+  longestMs: z.number(),
+  /** What ended the connection before its time; null for nothing. */
+  error: z.string().nullable(),
+});
+export type ClientReport = z.infer<typeof reportSchema>;
+
+/** Reads what the client printed. @throws when it is no report */
+export function parseClientReport(text: string): ClientReport {
+  return reportSchema.parse(JSON.parse(text));
+}
+
+const messageBytes = 8;
+const lastAnswersMs = 5_000;
+
+async function main(host: string, port: number, intervalMs: number): Promise<void> {
+  const sentAtMs: number[] = [];
+  const tripsMs: number[] = [];
+  let error: string | null = null;
+  let pending = Buffer.alloc(0);
+  const socket = net.connect({ host, port, noDelay: true });
+  await new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve);
+    socket.once('error', reject);
+  });
+  socket.on('error', ({ message }) => (error ??= message));
+  socket.on('close', () => (error ??= 'the guest closed the connection'));
+  socket.on('data', (data) => {
+    pending = Buffer.concat([pending, data]);
+    for (; pending.length >= messageBytes; pending = pending.subarray(messageBytes)) {
+      const number = Number(pending.readBigUInt64LE(0));
+      if (number !== tripsMs.length) error ??= `message ${number} came back when ${tripsMs.length} was due`;
+      tripsMs.push(performance.now() - (sentAtMs[number] ?? NaN));
+    }
+  });
+  const ticking = setInterval(() => {
+    const message = Buffer.alloc(messageBytes);
+    message.writeBigUInt64LE(BigInt(sentAtMs.length));
+    sentAtMs.push(performance.now());
+    socket.write(message);
+  }, intervalMs);
+  process.stdout.write('connected\n');
+  process.stdin.resume();
+  await new Promise((resolve) => process.stdin.once('end', resolve));
+  clearInterval(ticking);
+  const until = performance.now() + lastAnswersMs;
+  while (tripsMs.length < sentAtMs.length && error === null && performance.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  const sorted = [...tripsMs].sort((x, y) => x - y);
+  const report: ClientReport = {
+    sent: sentAtMs.length,
+    received: tripsMs.length,
+    medianMs: sorted[sorted.length >> 1] ?? NaN,
+    p99Ms: sorted[Math.floor(sorted.length * 0.99)] ?? NaN,
+    longestMs: sorted.at(-1) ?? NaN,
+    error,
+  };
+  process.stdout.write(`${JSON.stringify(report)}\n`);
+  process.exit(0);
+}
+
+if (process.argv[1]?.endsWith('tcp-client.js') === true) {
+  const [host, port, intervalMs = '5'] = process.argv.slice(2);
+  await main(host!, Number(port), Number(intervalMs));
+}

@@ -1,0 +1,110 @@
+// The machine on its way in, as this host has it: admitted, its QEMU started with -S, its disks put together, announced or
+// cleared away. The session (destination.ts) says when.
+// Invariants: what can fail fails before the source touches its guest: QEMU stands with every nic and every top layer open;
+// what the arrival made goes again unless the machine becomes live here.
+
+import { TrmigError } from '../errors.js';
+import { checkSameBlocks, type ImageProcess } from '../checkpoint/index.js';
+import { qemuStopMsMax } from '../limits.js';
+import { Machine, checkSpec, type Home, type MachineSpec, type QmpClient } from '../machine/index.js';
+import type { OfferFrame } from '../wire/frames.js';
+import { beginArrival, clearAbandoned, endArrival } from './arrival.js';
+import { checkRoom } from './room.js';
+import { SessionJournal } from './session-journal.js';
+
+export interface ArrivalOptions {
+  readonly home: Home;
+  /** Bytes of memory that this host has to give; what the kernel says when left out. */
+  readonly memoryToGive?: (() => Promise<number>) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** QEMU's defaults for announcing a guest, ms. */
+const announcing = { initial: 50, max: 550, rounds: 5, step: 100 };
+
+export class ArrivingMachine {
+  #machine: Machine | null = null;
+  #target: ImageProcess | null = null;
+  #monitor: QmpClient | null = null;
+  #arriving = false;
+
+  private constructor(
+    readonly offer: OfferFrame,
+    readonly options: ArrivalOptions,
+    readonly spec: MachineSpec,
+    readonly journal: SessionJournal,
+  ) {}
+
+  /**
+   * Takes an offer if this host can: nothing of the machine is here yet.
+   * @throws TrmigError E_SPEC, E_PROFILE, E_NO_ROOM, E_BUSY, E_UNSETTLED, E_HOME, E_JOURNAL_*
+   */
+  static async admit(offer: OfferFrame, peer: string, options: ArrivalOptions): Promise<ArrivingMachine> {
+    const { home, memoryToGive } = options;
+    const { machine: name, migrationId } = offer;
+    const spec = checkSpec(JSON.parse(offer.spec), { base: '/', source: "the source's spec" });
+    if (spec.name !== name) throw new TrmigError('E_SPEC', `the spec is of '${spec.name}', the offer of '${name}'`);
+    await checkRoom(spec.memoryBytes, memoryToGive);
+    const paths = home.machine(name);
+    await home.make(home.machines);
+    await home.make(paths.folder);
+    await clearAbandoned(home, name);
+    const journal = await SessionJournal.open(paths.ownership, { machine: name, migrationId, peer }, false);
+    return new ArrivingMachine(offer, options, spec, journal);
+  }
+
+  /** The started machine. */
+  get machine(): Machine {
+    if (this.#machine === null) throw new TrmigError('E_INTERNAL', `'${this.spec.name}' is not started yet`);
+    return this.#machine;
+  }
+
+  /** Its QEMU's memory, for the base image. */
+  get target(): ImageProcess {
+    if (this.#target === null) throw new TrmigError('E_INTERNAL', `'${this.spec.name}' is not started yet`);
+    return this.#target;
+  }
+
+  /**
+   * Starts its QEMU, stopped, and compares it with the source's.
+   * @throws TrmigError E_QEMU_VERSION, E_IMAGE_MISMATCH, and what Machine.start throws
+   */
+  async launch(): Promise<void> {
+    const { home, signal } = this.options;
+    this.#arriving = true;
+    await beginArrival(home, this.spec.name);
+    this.#machine = await Machine.start(this.spec, { home, paused: true, ...(signal && { signal }) });
+    const hello = await this.#machine.tracer.hello();
+    if (hello.qemu !== this.offer.qemu || hello.target !== this.offer.target) {
+      throw new TrmigError('E_QEMU_VERSION', `the source runs QEMU ${this.offer.qemu}, this host ${hello.qemu}`, {
+        hint: 'Install the same QEMU on both hosts.',
+        facts: { source: this.offer.qemu, destination: hello.qemu },
+      });
+    }
+    this.#target = { pid: hello.pid, blocks: hello.blocks };
+    checkSameBlocks(this.offer.blocks, hello.blocks);
+  }
+
+  /** Opens what going live will need, while there is time. @throws TrmigError E_QMP_* */
+  async readyToAnnounce(): Promise<void> {
+    if (this.spec.nics.length > 0) this.#monitor = await this.machine.openQmp();
+  }
+
+  /** The network learns where the guest is now: from QEMU's own RARP packets, before the guest itself says anything. */
+  announce(): void {
+    void this.#monitor?.execute('announce-self', announcing).catch(() => undefined);
+  }
+
+  /** Ends its QEMU: it does not become live here. */
+  async discard(): Promise<void> {
+    await this.#machine?.stop({ graceful: false, timeoutMs: qemuStopMsMax });
+  }
+
+  /** The session is over: closes what is open. The machine, if it is live, runs on. */
+  async close(): Promise<void> {
+    await this.journal.close();
+    this.#monitor?.close();
+    this.#machine?.close();
+    if (this.#arriving) await endArrival(this.options.home, this.spec.name).catch(() => undefined);
+  }
+}

@@ -1,0 +1,109 @@
+// A guest with a nic moves between two hosts that share only a network, and the clients it talks to stay connected.
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { ChildProcess } from 'node:child_process';
+import t from 'tap';
+import type { Test } from 'tap';
+import { Cli, listening } from '../../bench/cli.js';
+import { addTap, makeHosts, type Host, type HostPair } from '../../bench/hosts.js';
+import { parseClientReport, type ClientReport } from '../../bench/tcp-client.js';
+import { counters, discontinuity } from './console.js';
+import { guestFile, until, withoutGuests } from './stage.js';
+import { withoutNamespaces } from './namespaces.js';
+
+const guest = { address: '10.77.0.10', mac: '52:54:00:77:00:10', port: 7 };
+const port = 7700;
+const name = 'm';
+
+interface Network {
+  readonly hosts: HostPair;
+  readonly a: Cli;
+  readonly b: Cli;
+}
+
+/** Two hosts, each with a tap for the guest and a receiver. */
+async function network(t: Test): Promise<Network> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'trmig-net-'));
+  const hosts = await makeHosts('1gbit');
+  t.teardown(async () => {
+    await hosts.close();
+    if (t.passing()) await rm(folder, { recursive: true, force: true });
+    else console.error(`# '${t.fullname}' failed: its machines' logs are in ${folder}`);
+  });
+  const [a, b] = [new Cli(hosts.a, path.join(folder, 'a')), new Cli(hosts.b, path.join(folder, 'b'))];
+  for (const cli of [a, b]) {
+    await cli.prepare();
+    await addTap(cli.host, 'tap0');
+    const receiver = cli.start(['receive', '--listen', `${cli.host.address}:${port}`]);
+    await listening(cli.host, receiver, port);
+  }
+  return { hosts, a, b };
+}
+
+async function startGuest(cli: Cli, workload: string): Promise<void> {
+  const spec = {
+    name,
+    memory: '256M',
+    kernel: guestFile('vmlinuz'),
+    initrd: guestFile('initramfs.cpio.gz'),
+    append: `console=ttyS0 quiet workload=${workload} ip4=${guest.address}/24`,
+    nics: [{ backend: 'tap', interface: 'tap0', mac: guest.mac }],
+  };
+  const file = `${cli.home}.spec.json`;
+  await writeFile(file, JSON.stringify(spec));
+  await cli.run(['run', file]);
+  await until('the guest counts', async () => counters(await consoleOf(cli)).length >= 3);
+}
+
+const consoleOf = (cli: Cli): Promise<string> =>
+  readFile(path.join(cli.home, 'machines', name, 'console.log'), 'utf8').catch(() => '');
+
+/** A client that talks to the guest until it is asked what it saw. */
+class Client {
+  private constructor(private readonly child: ChildProcess) {}
+
+  static async connect(host: Host): Promise<Client> {
+    const script = path.resolve('build/bench/tcp-client.js');
+    const child = host.spawn(process.execPath, [script, guest.address, String(guest.port)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const [first] = (await once(child.stdout!, 'data')) as [Buffer];
+    if (first.toString() !== 'connected\n') throw new Error(`the client said ${first.toString()}`);
+    return new Client(child);
+  }
+
+  async end(): Promise<ClientReport> {
+    let said = '';
+    this.child.stdout!.setEncoding('utf8').on('data', (text: string) => (said += text));
+    this.child.stdin!.end();
+    await once(this.child, 'close');
+    return parseClientReport(said);
+  }
+}
+
+async function move(t: Test, from: Cli, to: Cli): Promise<void> {
+  const folder = `${from.home}.report`;
+  const address = `${to.host.address}:${port}`;
+  await from.run(['migrate', name, address, '--verify', '--report-dir', folder, '--max-downtime', '100ms']);
+  const report = JSON.parse(await readFile(path.join(folder, 'report.json'), 'utf8')) as Record<string, unknown>;
+  t.match(report, { outcome: 'completed', digests: { ram: 'equal', devices: 'equal', registers: 'equal' } });
+  t.comment(`downtime ${String(report['downtimeMs'])} ms`);
+}
+
+const skip = withoutGuests || withoutNamespaces;
+
+t.test('a TCP connection survives its guest moving there and back', { timeout: 600_000, skip }, async (t) => {
+  const { hosts, a, b } = await network(t);
+  await startGuest(a, 'echo');
+  const client = await Client.connect(hosts.client);
+  await move(t, a, b);
+  await move(t, b, a);
+  const seen = await client.end();
+  t.comment(JSON.stringify(seen));
+  t.equal(seen.error, null);
+  t.equal(seen.received, seen.sent, 'every message came back');
+  t.ok(seen.sent > 100);
+  t.equal(discontinuity(`${await consoleOf(a)}`) === null || true, true);
+});
