@@ -20,6 +20,8 @@ export const wireStringBytesMax = 4 * KIB;
 /** A board has a handful of RAM blocks; a device with memory of its own adds one. */
 export const wireBlocksMax = 256;
 export const wireCapabilitiesMax = 64;
+/** Layers of all disks of a machine: 16 disks of a few dozen layers. */
+export const wireLayersMax = 2048;
 /** Pages in one chunk of the image (1 MiB in 4 KiB pages is 256; 16 MiB is the largest chunk foreseen). */
 export const wireChunkPagesMax = 4096;
 /** zstd may make incompressible bytes a little longer. */

@@ -50,7 +50,7 @@ export async function receiveRecording(
     });
     const storing = new Storing(dir, offer);
     try {
-      await link.send({ kind: 'accept', migrationId: offer.migrationId });
+      await link.send({ kind: 'accept', migrationId: offer.migrationId, have: [] });
       await storing.takeAll(link);
     } catch (thrown) {
       if (!(await storing.keepPrefix(asTrmigError(thrown)))) await discardFolder(folder);

@@ -133,6 +133,7 @@ class Shipment {
       blocks,
       sourceHost: hostname(),
       sourcePort: 0,
+      disks: '',
     });
     const answer = await this.#receive();
     if (answer.kind !== 'accept') throw unexpected(answer);

@@ -7,7 +7,7 @@ import * as limits from '../limits.js';
 import { safeNumber } from '../schema/bounded.js';
 import * as wire from '../schema/wire.js';
 import { clipped, codec, hex, many, named, ns, ofNs, text, u64, type Codec } from './field.js';
-import type { Frame, FrameKind, RamBlock } from './frames.js';
+import type { Frame, FrameKind, FrameOf, RamBlock } from './frames.js';
 
 const PHASES = ['preparing', 'restoring', 'replaying', 'ready', 'owner', 'live'] as const;
 
@@ -40,6 +40,23 @@ function pagesOf(pages: Uint32Array | null, pageCount: number): Uint32Array {
       throw new RangeError('pages are not ascending');
   }
   return pages;
+}
+
+type Chunk = Pick<FrameOf<'imageChunk'>, 'firstPage' | 'pageCount' | 'pages' | 'rawBytes' | 'checksum'>;
+
+function chunkTable(b: Builder, block: number, { firstPage, pageCount, pages, rawBytes, checksum }: Chunk): number {
+  const at = wire.ImageChunk.createPagesVector(b, pages);
+  return wire.ImageChunk.createImageChunk(b, block, firstPage, pageCount, at, rawBytes, checksum);
+}
+
+function chunkOf(t: wire.ImageChunk): Chunk {
+  return {
+    firstPage: t.firstPage(),
+    pageCount: t.pageCount(),
+    pages: pagesOf(t.pagesLength() === 0 ? new Uint32Array(0) : t.pagesArray(), t.pageCount()),
+    rawBytes: t.rawBytes(),
+    checksum: t.checksum(),
+  };
 }
 
 const CODECS: { readonly [K in FrameKind]: Codec<K> } = {
@@ -97,8 +114,9 @@ const CODECS: { readonly [K in FrameKind]: Codec<K> } = {
       const blocksAt = wire.Offer.createBlocksVector(b, blocks);
       const [id, machine, spec] = [b.createString(f.migrationId), b.createString(f.machine), b.createString(f.spec)];
       const [qemu, target, host] = [b.createString(f.qemu), b.createString(f.target), b.createString(f.sourceHost)];
-      const mode = wire.Mode[f.mode];
-      return wire.Offer.createOffer(b, id, machine, mode, f.verify, spec, qemu, target, blocksAt, host, f.sourcePort);
+      const [mode, disks] = [wire.Mode[f.mode], f.disks === '' ? 0 : b.createString(f.disks)];
+      const first = [id, machine, mode, f.verify, spec, qemu, target, blocksAt] as const;
+      return wire.Offer.createOffer(b, ...first, host, f.sourcePort, disks);
     },
     root: (buffer) => wire.Offer.getRootAsOffer(buffer),
     read: (t) => ({
@@ -112,12 +130,19 @@ const CODECS: { readonly [K in FrameKind]: Codec<K> } = {
       blocks: many(t.blocksLength(), limits.wireBlocksMax, 'blocks', (index) => blockOf(t.blocks(index))),
       sourceHost: text(t.sourceHost(), 'source host'),
       sourcePort: t.sourcePort(),
+      disks: text(t.disks() ?? '', 'disks', limits.wireOfferBytesMax),
     }),
   }),
   accept: codec('accept', {
-    encode: (b, f) => wire.Accept.createAccept(b, b.createString(f.migrationId)),
+    encode: (b, f) => {
+      const have = f.have.length === 0 ? 0 : wire.Accept.createHaveVector(b, strings(b, f.have));
+      return wire.Accept.createAccept(b, b.createString(f.migrationId), have);
+    },
     root: (buffer) => wire.Accept.getRootAsAccept(buffer),
-    read: migrationIdOnly,
+    read: (t) => ({
+      ...migrationIdOnly(t),
+      have: many(t.haveLength(), limits.wireLayersMax, 'layers', (index) => text(t.have(index), 'layer')),
+    }),
   }),
   checkpoint: codec('checkpoint', {
     encode: (b, f) => wire.Checkpoint.createCheckpoint(b, f.shift, ns(f.virtualNs), ns(f.hostNs)),
@@ -131,28 +156,36 @@ const CODECS: { readonly [K in FrameKind]: Codec<K> } = {
     }),
   }),
   imageChunk: codec('imageChunk', {
-    encode: (b, f) => {
-      const pages = wire.ImageChunk.createPagesVector(b, f.pages);
-      const { block, firstPage, pageCount, rawBytes, checksum } = f;
-      return wire.ImageChunk.createImageChunk(b, block, firstPage, pageCount, pages, rawBytes, checksum);
-    },
+    encode: (b, f) => chunkTable(b, f.block, f),
     root: (buffer) => wire.ImageChunk.getRootAsImageChunk(buffer),
     payload: (f) => f.compressed,
-    read: (t, compressed) => ({
-      block: t.block(),
-      firstPage: t.firstPage(),
-      pageCount: t.pageCount(),
-      pages: pagesOf(t.pagesLength() === 0 ? new Uint32Array(0) : t.pagesArray(), t.pageCount()),
-      rawBytes: t.rawBytes(),
-      checksum: t.checksum(),
-      compressed,
-    }),
+    read: (t, compressed) => ({ block: t.block(), ...chunkOf(t), compressed }),
   }),
   imageEnd: codec('imageEnd', {
     encode: (b, f) => wire.ImageEnd.createImageEnd(b, u64(f.pages), u64(f.chunks), b.createString(f.digest)),
     root: (buffer) => wire.ImageEnd.getRootAsImageEnd(buffer),
     read: (t) => ({
       pages: safeNumber(t.pages(), 'pages'),
+      chunks: safeNumber(t.chunks(), 'chunks'),
+      digest: hex(t.digest(), 'digest'),
+    }),
+  }),
+  layerBegin: codec('layerBegin', {
+    encode: (b, f) => wire.LayerBegin.createLayerBegin(b, b.createString(f.layer), u64(f.bytes), f.number),
+    root: (buffer) => wire.LayerBegin.getRootAsLayerBegin(buffer),
+    read: (t) => ({ layer: text(t.layer(), 'layer'), bytes: safeNumber(t.bytes(), 'bytes'), number: t.number() }),
+  }),
+  layerChunk: codec('layerChunk', {
+    encode: (b, f) => chunkTable(b, f.layer, f),
+    root: (buffer) => wire.ImageChunk.getRootAsImageChunk(buffer),
+    payload: (f) => f.compressed,
+    read: (t, compressed) => ({ layer: t.block(), ...chunkOf(t), compressed }),
+  }),
+  layerEnd: codec('layerEnd', {
+    encode: (b, f) => wire.LayerEnd.createLayerEnd(b, b.createString(f.layer), u64(f.chunks), b.createString(f.digest)),
+    root: (buffer) => wire.LayerEnd.getRootAsLayerEnd(buffer),
+    read: (t) => ({
+      layer: text(t.layer(), 'layer'),
       chunks: safeNumber(t.chunks(), 'chunks'),
       digest: hex(t.digest(), 'digest'),
     }),

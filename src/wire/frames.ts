@@ -57,11 +57,15 @@ export interface OfferFrame {
   readonly sourceHost: string;
   /** 0: the source does not listen. */
   readonly sourcePort: number;
+  /** The machine's disks as JSON (src/migrate/disk-offer.ts); '' for none. */
+  readonly disks: string;
 }
 
 export interface AcceptFrame {
   readonly kind: 'accept';
   readonly migrationId: string;
+  /** Layers of the offer's disks that need not be sent, by id. */
+  readonly have: readonly string[];
 }
 
 /** Device state and clocks at instruction 0 of the log. */
@@ -90,6 +94,35 @@ export interface ImageEndFrame {
   readonly pages: number;
   readonly chunks: number;
   /** Hex; empty when none was made. */
+  readonly digest: string;
+}
+
+/** A frozen layer of a disk follows, chunk by chunk; one at a time. `bytes`: how long its file is. */
+export interface LayerBeginFrame {
+  readonly kind: 'layerBegin';
+  readonly layer: string;
+  readonly bytes: number;
+  /** Which of this session's layers it is; its chunks carry it. */
+  readonly number: number;
+}
+
+/** A run of pages of the layer's file, like an image's chunk; what no chunk holds is zero. */
+export interface LayerChunkFrame {
+  readonly kind: 'layerChunk';
+  readonly layer: number;
+  readonly firstPage: number;
+  readonly pageCount: number;
+  readonly pages: Uint32Array;
+  readonly rawBytes: number;
+  readonly checksum: bigint;
+  readonly compressed: Buffer;
+}
+
+export interface LayerEndFrame {
+  readonly kind: 'layerEnd';
+  readonly layer: string;
+  readonly chunks: number;
+  /** Hex, of the whole file. */
   readonly digest: string;
 }
 
@@ -226,6 +259,9 @@ export type Frame =
   | CheckpointFrame
   | ImageChunkFrame
   | ImageEndFrame
+  | LayerBeginFrame
+  | LayerChunkFrame
+  | LayerEndFrame
   | SegmentFrame
   | ProgressFrame
   | PingFrame
@@ -279,6 +315,9 @@ export const FRAME_KINDS: { readonly [K in FrameKind]: KindInfo } = {
   query: kind(20),
   answer: kind(21),
   shipped: kind(22),
+  layerBegin: kind(23, 'disk', true),
+  layerChunk: kind(24, 'disk', true),
+  layerEnd: kind(25, 'disk', true),
 };
 
 const BY_NUMBER = new Map<number, FrameKind>(
