@@ -3,7 +3,7 @@
 #   make setup    install what is missing (scripts/setup.sh)
 #   make native   the tracer (QEMU plugin) and the node addon
 #   make build    TypeScript to dist/
-#   make guests   the Linux guest that the tests boot, to out/guests/
+#   make guests   the Linux guests that the tests boot, x86_64 and aarch64, to out/guests/
 #   make check    types, lint, formatting
 #   make docs     what is derived from the sources: docs/errors.md, docs/cli.md, the CLI's manifest
 #   make format   mend the formatting that check would refuse
@@ -43,7 +43,8 @@ compile-tests: setup
 	@$(in_env) tsc -p tsconfig.test.json
 
 guests: setup
-	@fixtures/guests/build.sh
+	@fixtures/guests/build.sh x86_64
+	@fixtures/guests/build.sh aarch64
 
 check: setup
 	@$(in_env) scripts/check.sh

@@ -28,6 +28,16 @@ need libzstd-dev test -e /usr/include/zstd.h
 need python3 has python3
 need cpio has cpio
 need iproute2 has tc
+need e2fsprogs test -x /sbin/mkfs.ext4
+# For the other architecture's guest. Its C library's headers and libraries lie beside the host's own.
+case $(uname -m) in
+x86_64) cross=aarch64 cross_arch=arm64 ;;
+aarch64) cross=x86_64 cross_arch=amd64 ;;
+esac
+if [ -n "${cross:-}" ]; then
+  need "gcc-${cross/_/-}-linux-gnu" has "$cross-linux-gnu-gcc"
+  need "libc6-dev-$cross_arch-cross" test -e "/usr/${cross/_/-}-linux-gnu/lib/libc.a"
+fi
 need gzip has gzip
 need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
 need git has git

@@ -4,6 +4,8 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import type { Home } from '../../src/machine/index.js';
 
 const numbered = /^(?:count|tick) (\d+)(?: .*)?$/;
+/** What a disk workload says when it is asked, and the lines of the `echo` beside it, which have numbers of their own. */
+const beside = /^(?:verify: ok \d+ records .*|quit: \d+ records .*|net \d+ .*)$/;
 
 /** The numbers of the complete lines in a console's text. */
 export function counters(text: string): number[] {
@@ -38,6 +40,7 @@ export function discontinuity(text: string): string | null {
   if (first < 0) return 'there is no numbered line';
   let last: number | null = null;
   for (const line of lines.slice(first, -1)) {
+    if (beside.test(line)) continue;
     const found = numbered.exec(line);
     if (found === null) return `after ${last}: '${line}' is no whole line`;
     const number = Number(found[1]);
