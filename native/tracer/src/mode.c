@@ -63,15 +63,42 @@ uint64_t mode_vcpu_busy_ns(void)
 
 static const char restless[] = "the guest's devices do not come to rest: requests stay in flight";
 
+static void run_events_on_vcpu(CPUState *cpu, run_on_cpu_data data)
+{
+    (void)cpu;
+    (void)data;
+    bql_unlock();
+    replay_mutex_lock();
+    bql_lock();
+    replay_save_instructions(); /* they come before what happens now */
+    replay_save_events();
+    replay_mutex_unlock();
+}
+
+/* Logs and runs what waits in QEMU's queue for the vCPU's next round, here and now; on the vCPU's thread, as when it is
+ * replayed, since an interrupt that another thread raises leaves another mark in the CPU. Main thread, replay mutex held.
+ * Returns whether there was anything. */
+static bool run_queued_events(void)
+{
+    if (!replay_has_events()) {
+        return false;
+    }
+    replay_mutex_unlock(); /* before run_on_cpu: the vCPU's loop may be waiting for it */
+    run_on_cpu(qemu_get_cpu(0), run_events_on_vcpu, (run_on_cpu_data){.host_ptr = NULL});
+    bql_unlock();
+    replay_mutex_lock();
+    bql_lock();
+    return true;
+}
+
 /* Lets requests that are in flight end, and their events run and be logged. Main thread, VM stopped. Under
  * record/replay QEMU's own drain does nothing. */
 static bool quiesce(void)
 {
     for (int round = 0; round < QUIESCE_ROUNDS_MAX; round++) {
         bool busy = aio_poll(qemu_get_aio_context(), false);
-        if (mode == MODE_ARMED && replay_has_events()) {
-            replay_save_events();
-            busy = true;
+        if (mode == MODE_ARMED) {
+            busy = run_queued_events() || busy;
         }
         const bool in_flight = mode == MODE_ARMED && replay_state.block_request_id != tap_block_events();
         if (!busy && !in_flight) {
@@ -182,6 +209,8 @@ static bool end_log(Pauses *pauses)
 {
     const uint64_t begun = host_ns();
     pace_interrupt();
+    /* Packets first: a stopped nic takes none, while the one that replays this takes them as they are logged. */
+    run_queued_events();
     vm_stop(run_state("paused"));
     const uint64_t stopped = host_ns();
     if (!quiesce()) {
