@@ -68,7 +68,7 @@ export class Qemu {
     const paths = new Home(folder).machine('guest');
     await mkdir(paths.folder, { recursive: true });
     const qemu = await findQemu(spec);
-    const args = [...qemuArguments(spec, { paths, tracer, paused: false }), ...extra];
+    const args = [...qemuArguments(spec, { paths, tracer, paused: false, disks: [] }), ...extra];
     const log = openSync(paths.qemuLog, 'w');
     const [program, all] = host ? host.command(qemu.binary, args) : [qemu.binary, args];
     const child = spawn(program, all, { stdio: ['ignore', log, log] });

@@ -180,6 +180,19 @@ export const ERROR_CODES = {
     65,
   ),
   E_IMAGE_MISMATCH: code('A RAM image is of another machine', 'Start the destination from the same machine spec.', 65),
+  // disks
+  E_DISKS: code(
+    "The record of a machine's disks does not hold",
+    'Look at disks.json in the folder of the machine; docs/disks.md describes it.',
+  ),
+  E_QEMU_IMG: code('qemu-img could not do it', "Read qemu-img's reason in the message."),
+  E_LAYER_REFUSED: code(
+    'A disk layer is not of a kind that trmig accepts',
+    'Convert the disk with qemu-img to a plain qcow2 or raw image.',
+    65,
+  ),
+  E_LAYER_DAMAGED: code('A disk layer is damaged', 'Copy it again from where it was made.', 65, 'retry'),
+  E_DISK_JOB: code('Merging disk layers failed', 'The disk is as it was before; try again.', 1, 'retry'),
   E_TOO_LATE: code('The migration cannot be cancelled any more', 'Wait for its end; `trmig status` says where it is.'),
   E_ILLEGAL_EVENT: code(
     'Something happened that has no place in this phase',

@@ -120,6 +120,31 @@ export const imageChunksMax = 1024 * 1024;
 export const remoteReadBytesMax = 16 * MIB;
 if (chunkCompressedBytesMax < chunkPagesMax * imagePageBytes) throw new Error('limits: a chunk of noise would not fit');
 
+// --- disks ---
+/** Layers of one disk: a checkpoint adds one, and reading through many costs the guest; flattening comes long before. */
+export const diskLayersMax = 256;
+/** Layers that one has swallowed: an id each, in disks.json. */
+export const diskIncludesMax = 4096;
+/** disks.json is read whole: 16 disks with all the layers they may have. */
+export const disksFileBytesMax = 8 * MIB;
+/** One layer's file: the same bound as a RAM block, because its chunks are counted in the same pages. */
+export const layerBytesMax = imageBlockBytesMax;
+/** zstd level of a disk layer: like RAM's, it has to keep ahead of the link. */
+export const layerZstdLevel = 1;
+/** What of a qcow2 file is read to judge it: header and extensions must lie in the first cluster, 2 MiB at most. */
+export const qcow2HeaderBytesMax = 2 * MIB;
+/**
+ * How fast layers are merged beside a running guest: slow enough that its own requests find the disk free, and a day's
+ * layers still take minutes.
+ */
+export const flattenBytesPerSecond = 32 * MIB;
+/** Between two looks at a merge that takes minutes. */
+export const flattenPollMs = 50;
+/** A program such as qemu-img that makes, maps or describes an image; none of these reads the image's data. */
+export const qemuImgMsMax = 60_000;
+/** What such a program may say: the map of a fragmented image is long. */
+export const qemuImgOutputBytesMax = 256 * MIB;
+
 // --- migrate ---
 /** An ownership journal: some 300 bytes a record, five records a migration; ten thousand migrations. */
 export const journalBytesMax = 16 * MIB;

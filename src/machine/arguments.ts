@@ -2,10 +2,11 @@
 // (the replay layers under disks and nics, no ioeventfd, no HPET) is there while it is dormant, and costs nothing then.
 //
 // Invariant: the guest-visible part depends on the spec alone, so that two hosts start the same machine; only sockets, logs
-// and the pid file differ by `paths`.
+// and the pid file differ by `paths`, and the files and layers behind its disks.
+import { diskArguments, type DiskChain } from './disk-chain.js';
 import type { MachinePaths } from './home.js';
 import { replayableDevices } from './profile.js';
-import type { DiskSpec, MachineSpec, NicSpec } from './spec-schema.js';
+import type { MachineSpec, NicSpec } from './spec-schema.js';
 
 export interface ArgumentOptions {
   readonly paths: MachinePaths;
@@ -15,11 +16,15 @@ export interface ArgumentOptions {
   readonly paused: boolean;
   /** The nics lead nowhere: a replay that will not be live needs no network, nor the right to it. */
   readonly offline?: boolean;
+  /** The layers of each of the spec's disks, in its order. */
+  readonly disks: readonly DiskChain[];
+  /** Open the top layers alone, with nothing beneath them yet: a destination whose frozen layers are still on their way. */
+  readonly topsOnly?: boolean;
 }
 
 /** QEMU's arguments, without the binary. */
 export function qemuArguments(spec: MachineSpec, options: ArgumentOptions): string[] {
-  const { paths, tracer, paused, offline = false } = options;
+  const { paths, tracer, paused, disks, topsOnly = false, offline = false } = options;
   return [
     ...['-name', `guest=${spec.name},debug-threads=on`],
     // No guest device that the spec does not name, no configuration that differs from host to host.
@@ -33,7 +38,7 @@ export function qemuArguments(spec: MachineSpec, options: ArgumentOptions): stri
     ...['-global', 'migration.send-configuration=off', '-global', 'migration.store-global-state=off'],
     ...kernel(spec),
     ...consoleArguments(spec, paths),
-    ...spec.disks.flatMap(disk),
+    ...disks.flatMap((disk, i) => diskArguments(disk, i, { topOnly: topsOnly })),
     ...spec.nics.flatMap((entry, index) => nic(entry, index, offline)),
     ...spec.devices.flatMap(device),
     ...['-qmp', `unix:${escape(paths.qmpSocket)},server=on,wait=off`],
@@ -74,17 +79,6 @@ function consoleArguments(spec: MachineSpec, paths: MachinePaths): string[] {
   return [
     ...['-chardev', `socket,id=console,path=${socket},server=on,wait=off,logfile=${log},logappend=on`],
     ...['-serial', 'chardev:console'],
-  ];
-}
-
-function disk(spec: DiskSpec, index: number): string[] {
-  const id = `disk${index}`;
-  const readonly = { 'read-only': spec.readonly };
-  return [
-    ...['-blockdev', JSON.stringify({ driver: 'file', 'node-name': `${id}-file`, filename: spec.file, ...readonly })],
-    ...['-blockdev', JSON.stringify({ driver: spec.format, 'node-name': id, file: `${id}-file`, ...readonly })],
-    ...['-blockdev', JSON.stringify({ driver: 'blkreplay', 'node-name': `${id}-replay`, image: id, ...readonly })],
-    ...['-device', `virtio-blk-pci,id=${id}-device,drive=${id}-replay,ioeventfd=off`],
   ];
 }
 

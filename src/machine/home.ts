@@ -1,6 +1,6 @@
 // The state directory: what outlives a command. One folder a machine, whose files a person can look at:
 //   machines/<name>/   spec.json  process.json  qemu.pid  qemu.log  qmp.sock  tracer.sock  console.sock  console.log
-//                      ownership.log
+//                      ownership.log  disks.json  disks/
 //   recordings/<name>/ migrations/<id>/ catalog.db
 //
 // Invariant: every folder trmig makes here has mode 0700: who can open tracer.sock owns the guest.
@@ -29,6 +29,10 @@ export interface MachinePaths {
   readonly consoleSocket: string;
   readonly consoleLog: string;
   readonly ownership: string;
+  /** The layers of each of its disks. */
+  readonly disks: string;
+  /** The layers that trmig made. */
+  readonly layers: string;
 }
 
 export class Home {
@@ -82,6 +86,8 @@ export class Home {
       consoleSocket: socket('console.sock'),
       consoleLog: path.join(folder, 'console.log'),
       ownership: path.join(folder, 'ownership.log'),
+      disks: path.join(folder, 'disks.json'),
+      layers: path.join(folder, 'disks'),
     };
   }
 

@@ -11,6 +11,7 @@ import { open, readFile, rename, unlink } from 'node:fs/promises';
 import { TrmigError, asTrmigError } from '../errors.js';
 import { qemuLogTailBytes, qemuLogTailLines, qemuStartMsMax } from '../limits.js';
 import { qemuArguments } from './arguments.js';
+import type { DiskChain } from './disk-chain.js';
 import type { MachinePaths } from './home.js';
 import { findQemuProcess, type ProcessIdentity, writeIdentity } from './process.js';
 import { QmpClient } from './qmp.js';
@@ -26,6 +27,8 @@ export interface LaunchOptions {
   readonly tracer: string | null;
   readonly paused: boolean;
   readonly offline?: boolean;
+  readonly disks: readonly DiskChain[];
+  readonly topsOnly?: boolean;
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs?: number | undefined;
 }

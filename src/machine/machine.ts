@@ -3,6 +3,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { TrmigError, asTrmigError } from '../errors.js';
 import { qemuStopMsMax } from '../limits.js';
+import { writeDisks, type MachineDisk } from './disks-file.js';
 import { durable } from './durable.js';
 import { Home, type MachinePaths } from './home.js';
 import { clearLeftovers, launchQemu } from './launch.js';
@@ -11,6 +12,7 @@ import { assertProfile } from './profile.js';
 import { findQemu } from './qemu.js';
 import { QmpClient } from './qmp.js';
 import { checkFiles, formatSpec, parseSpec, type MachineSpec } from './spec.js';
+import { checkLayerFiles, disksForStart, hasDisks } from './start-disks.js';
 import { withStartLock } from './start-lock.js';
 import { findTracer } from './tracer-path.js';
 import type { TracerStatus } from './tracer-replies.js';
@@ -44,6 +46,11 @@ export interface StartOptions {
   readonly timeoutMs?: number;
   /** Instead of this installation's tracer; null starts plain QEMU, which can be neither armed nor moved. */
   readonly tracer?: string | null;
+  /**
+   * The chains to start with and to write down; when left out, those written down here, or else those of the spec.
+   * `topsOnly` opens the top layers alone: `attachLayers` brings in the rest before the guest runs.
+   */
+  readonly disks?: { readonly chains: readonly MachineDisk[]; readonly topsOnly: boolean };
 }
 
 export interface OpenOptions {
@@ -63,13 +70,15 @@ export class Machine {
 
   /**
    * Starts a machine; what a dead one of that name left is cleared away, its logs and ownership journal are kept.
-   * @throws E_PROFILE, E_SPEC (files that are missing), E_MACHINE_EXISTS, E_QEMU_*, E_TRACER_*, E_HOME, E_SOCKET_PATH
+   * @throws E_PROFILE, E_SPEC (files that are missing), E_MACHINE_EXISTS, E_QEMU_*, E_TRACER_*, E_HOME, E_SOCKET_PATH,
+   *   E_DISKS, E_LAYER_REFUSED
    */
   static async start(spec: MachineSpec, options: StartOptions = {}): Promise<Machine> {
     const { home = Home.fromEnvironment(), paused = false, offline = false, signal, timeoutMs } = options;
     assertProfile(spec, spec.strategy);
     const paths = home.machine(spec.name);
-    await checkFiles(spec);
+    // The disks' files are looked at once the layers are known.
+    await checkFiles(spec, { disks: options.disks === undefined && !(await hasDisks(paths)) });
     const qemu = await findQemu(spec, { signal });
     const tracer = options.tracer === undefined ? await findTracer() : options.tracer;
     await home.make(home.machines);
@@ -80,8 +89,12 @@ export class Machine {
         const facts = { name: spec.name, pid: running.pid };
         throw new TrmigError('E_MACHINE_EXISTS', `'${spec.name}' runs already, as process ${running.pid}`, { facts });
       }
+      const topsOnly = options.disks?.topsOnly ?? false;
+      const disks = options.disks?.chains ?? (await disksForStart(paths, spec.disks));
+      await checkLayerFiles(disks, topsOnly);
+      if (disks.length > 0 && options.disks) await writeDisks(paths, disks);
       await durable(paths.spec, formatSpec(spec));
-      await launchQemu({ spec, paths, qemu, tracer, paused, offline, signal, timeoutMs });
+      await launchQemu({ spec, paths, qemu, tracer, paused, offline, disks, topsOnly, signal, timeoutMs });
     });
     return Machine.open(spec.name, { home, ...(signal && { signal }) });
   }

@@ -58,7 +58,8 @@ function requireVersion(found: FoundQemu, wanted: string): FoundQemu {
   });
 }
 
-async function candidates(program: string, env: NodeJS.ProcessEnv): Promise<string[]> {
+/** Where a program of QEMU's may lie, in the order of the search: absolute paths of files that can be run. */
+export async function candidates(program: string, env: NodeJS.ProcessEnv = process.env): Promise<string[]> {
   const cache = env['XDG_CACHE_HOME'] || path.join(env['HOME'] || os.homedir(), '.cache');
   const onPath = (env['PATH'] ?? '').split(':').filter((folder) => path.isAbsolute(folder));
   const places = [

@@ -57,6 +57,8 @@ const disk = z.strictObject({
   file: path,
   format: z.enum(['raw', 'qcow2']),
   readonly: onOff.default(false),
+  /** The file lies at the same path on every host, so it is never shipped. */
+  shared: onOff.default(false),
 });
 
 const nic = z.discriminatedUnion(

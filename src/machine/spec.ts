@@ -74,13 +74,16 @@ export function formatSpec(spec: MachineSpec): string {
   return `${JSON.stringify({ ...rest, memory: formatBytes(memoryBytes) }, null, 2)}\n`;
 }
 
-/** Checks that every file the spec names is there and is a file. @throws E_SPEC with all that are not */
-export async function checkFiles(spec: MachineSpec, source = `the spec of '${spec.name}'`): Promise<void> {
+/**
+ * Checks that every file the spec names is there and is a file; `disks: false` leaves its disks out, whose layers are
+ * elsewhere once the machine has moved. @throws E_SPEC with all that are not
+ */
+export async function checkFiles(spec: MachineSpec, options: { readonly disks?: boolean } = {}): Promise<void> {
   const named: [string, string | undefined][] = [
     ['qemu.binary', spec.qemu.binary],
     ['kernel', spec.kernel],
     ['initrd', spec.initrd],
-    ...spec.disks.map((disk, i): [string, string] => [`disks[${i}].file`, disk.file]),
+    ...(options.disks === false ? [] : spec.disks).map((disk, i): [string, string] => [`disks[${i}].file`, disk.file]),
   ];
   const problems: Problem[] = [];
   for (const [field, file] of named) {
@@ -94,7 +97,7 @@ export async function checkFiles(spec: MachineSpec, source = `the spec of '${spe
       problems.push({ path: field, reason: code === 'ENOENT' ? `there is no ${file}` : `${file}: ${code}` });
     }
   }
-  if (problems.length > 0) throw refusal(source, problems);
+  if (problems.length > 0) throw refusal(`the spec of '${spec.name}'`, problems);
 }
 
 async function readBounded(source: string): Promise<string> {

@@ -1,10 +1,11 @@
 import t from 'tap';
 import { qemuArguments } from '../../src/machine/arguments.js';
+import type { DiskChain } from '../../src/machine/disk-chain.js';
 import { Home } from '../../src/machine/home.js';
 import { parseSpec, type MachineSpec } from '../../src/machine/spec.js';
 
 const spec = (more = ''): MachineSpec => parseSpec(`name: web\nmemory: 64M\n${more}`, { base: '/s', source: 'test' });
-const plain = { tracer: null, paused: false };
+const plain = { tracer: null, paused: false, disks: [] };
 const paths = new Home('/h').machine('web');
 
 t.test('the smallest machine is born able to be armed', (t) => {
@@ -17,7 +18,7 @@ t.test('the smallest machine is born able to be armed', (t) => {
 });
 
 t.test('two hosts start the same machine: only sockets, logs and the pid file differ', (t) => {
-  const more = 'kernel: k\ndisks: [{ file: d, format: raw }]\nnics: [{ backend: user, mac: 52:54:00:a0:00:01 }]';
+  const more = 'kernel: k\nnics: [{ backend: user, mac: 52:54:00:a0:00:01 }]';
   const there = new Home('/elsewhere').machine('web');
   const here = qemuArguments(spec(more), { ...plain, paths });
   const moved = qemuArguments(spec(more), { ...plain, paths: there });
@@ -32,14 +33,36 @@ t.test('two hosts start the same machine: only sockets, logs and the pid file di
   t.end();
 });
 
+const id = (digit: string): string => `${digit.repeat(8)}-0000-4000-8000-000000000000`;
+const layer = (digit: string, file: string, format: 'raw' | 'qcow2'): DiskChain['layers'][number] => ({
+  id: id(digit),
+  file,
+  format,
+  includes: [],
+  origin: 'spec',
+  shared: false,
+});
+
 t.test('disks and nics go through the replay layers', (t) => {
   const more = `
-disks: [{ file: 'a,b.raw', format: raw }, { file: c, format: qcow2, readonly: on }]
 nics: [{ backend: tap, interface: tap0, mac: 52:54:00:a0:00:01 }]
 devices: [virtio-rng]`;
-  const text = qemuArguments(spec(more), { ...plain, paths }).join('\n');
-  t.match(text, '{"driver":"file","node-name":"disk0-file","filename":"/s/a,b.raw","read-only":false}');
-  t.match(text, '{"driver":"blkreplay","node-name":"disk1-replay","image":"disk1","read-only":true}');
+  const disks: DiskChain[] = [
+    { readonly: false, layers: [layer('1', '/s/a,b.raw', 'raw'), layer('2', '/s/top', 'qcow2')] },
+    { readonly: true, layers: [layer('3', '/dev/vg/c', 'qcow2')] },
+  ];
+  const nodes = qemuArguments(spec(more), { ...plain, disks, paths }).filter((argument) => argument.startsWith('{'));
+  const parsed = nodes.map((node) => JSON.parse(node) as Record<string, unknown>);
+  t.match(parsed[0], { driver: 'file', filename: '/s/a,b.raw', 'auto-read-only': true });
+  t.match(parsed[1], { driver: 'raw', 'read-only': true });
+  t.notOk('backing' in parsed[1]!, 'raw has no backing file');
+  t.match(parsed[3], { driver: 'qcow2', 'read-only': false, backing: parsed[1]!['node-name'] });
+  t.match(parsed[4], { driver: 'blkreplay', 'node-name': 'disk0-replay', image: parsed[3]!['node-name'] });
+  t.match(parsed[5], { driver: 'host_device', filename: '/dev/vg/c' });
+  t.match(parsed[6], { driver: 'qcow2', 'read-only': true, backing: null });
+  t.match(parsed[7], { driver: 'blkreplay', 'node-name': 'disk1-replay', 'read-only': true });
+  for (const node of parsed) t.ok(JSON.stringify(node['node-name'] ?? '').length - 2 <= 31, 'a name that QEMU takes');
+  const text = qemuArguments(spec(more), { ...plain, disks, paths }).join('\n');
   t.match(text, 'virtio-blk-pci,id=disk1-device,drive=disk1-replay,ioeventfd=off');
   t.match(text, '{"type":"tap","id":"nic0","ifname":"tap0","script":"no","downscript":"no","vhost":false}');
   t.match(text, 'filter-replay,id=nic0-replay,netdev=nic0');
@@ -48,9 +71,19 @@ devices: [virtio-rng]`;
   t.end();
 });
 
+t.test('a destination opens the top layers alone, on nothing', (t) => {
+  const disks: DiskChain[] = [
+    { readonly: false, layers: [layer('1', '/s/base', 'qcow2'), layer('2', '/s/top', 'qcow2')] },
+  ];
+  const text = qemuArguments(spec(), { ...plain, disks, topsOnly: true, paths }).join('\n');
+  t.match(text, /"filename":"\/s\/top".*\n.*\n.*"backing":null/);
+  t.notMatch(text, '/s/base');
+  t.end();
+});
+
 t.test('a comma in a path is written twice, and a destination starts paused', (t) => {
   const odd = new Home('/a,b').machine('web');
-  const destination = qemuArguments(spec('console: none'), { paths: odd, tracer: '/t,t.so', paused: true });
+  const destination = qemuArguments(spec('console: none'), { paths: odd, tracer: '/t,t.so', paused: true, disks: [] });
   t.match(destination.join('\n'), /\n\/t,,t\.so,socket=\/a,,b\/machines\/web\/tracer\.sock\n/);
   t.ok(destination.includes('-S'));
   t.notOk(

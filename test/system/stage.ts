@@ -134,7 +134,7 @@ export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-const kept = ['console.log', 'ownership.log', 'qemu.log', 'qemu.log.old', 'spec.json'];
+const kept = ['console.log', 'disks.json', 'ownership.log', 'qemu.log', 'qemu.log.old', 'spec.json'];
 
 /** What a host holds that a machine which does not run there has no use for: processes, sockets, temporary files. */
 export function leftOn(home: Home): string[] {
