@@ -6,6 +6,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
     trmig::export_digests(env, exports);
     trmig::export_memory(env, exports);
     trmig::export_chunks(env, exports);
+    trmig::export_layers(env, exports);
     trmig::export_events(env, exports);
     return exports;
 }

@@ -10,7 +10,7 @@
 
 namespace trmig {
 
-// An operation on another process's memory. It deletes itself when its promise is settled.
+// An operation on another process's memory, or on a file. It deletes itself when its promise is settled.
 class RemoteWork : public Napi::AsyncWorker {
 public:
     explicit RemoteWork(Napi::Env env)
@@ -70,6 +70,7 @@ inline uint32_t as_u32(const Napi::Value &value) {
 void export_digests(Napi::Env env, Napi::Object exports);
 void export_memory(Napi::Env env, Napi::Object exports);
 void export_chunks(Napi::Env env, Napi::Object exports);
+void export_layers(Napi::Env env, Napi::Object exports);
 void export_events(Napi::Env env, Napi::Object exports);
 
 } // namespace trmig

@@ -48,9 +48,13 @@ uint64_t checksum_of(const ChunkHead &head, const uint32_t *pages, const uint8_t
 } // namespace
 
 Failure capture_chunk(pid_t pid, uint64_t address, int level, Chunk &chunk) {
-    Workbench &bench = workbench();
-    uint8_t *raw = bench.raw.get();
+    uint8_t *raw = workbench().raw.get();
     if (Failure failure = read_remote(pid, address, raw, chunk.head.page_count * image_page_bytes)) return failure;
+    return pack_chunk(raw, level, chunk);
+}
+
+Failure pack_chunk(uint8_t *raw, int level, Chunk &chunk) {
+    Workbench &bench = workbench();
     chunk.pages = pack_nonzero_pages(raw, image_page_bytes, chunk.head.page_count);
     chunk.head.nonzero_pages = static_cast<uint32_t>(chunk.pages.size());
     if (chunk.pages.empty()) return {};
@@ -63,15 +67,23 @@ Failure capture_chunk(pid_t pid, uint64_t address, int level, Chunk &chunk) {
     return {};
 }
 
-Failure restore_chunk(pid_t pid, uint64_t address, const ChunkHead &head, const uint32_t *pages,
-                      const uint8_t *compressed, uint64_t checksum) {
+Failure unpack_chunk(const ChunkHead &head, const uint32_t *pages, const uint8_t *compressed, uint64_t checksum,
+                     const uint8_t *&packed) {
     if (checksum_of(head, pages, compressed) != checksum) return {EBADMSG, "chunk", 0};
     Workbench &bench = workbench();
     size_t expected = head.nonzero_pages * image_page_bytes;
     size_t bytes = ZSTD_decompressDCtx(bench.decompressor.get(), bench.raw.get(), chunk_bytes_max, compressed,
                                        head.compressed_bytes);
     if (ZSTD_isError(bytes) || bytes != expected) return {EILSEQ, "zstd", 0};
-    return write_remote_pages(pid, address, image_page_bytes, pages, head.nonzero_pages, bench.raw.get());
+    packed = bench.raw.get();
+    return {};
+}
+
+Failure restore_chunk(pid_t pid, uint64_t address, const ChunkHead &head, const uint32_t *pages,
+                      const uint8_t *compressed, uint64_t checksum) {
+    const uint8_t *packed = nullptr;
+    if (Failure failure = unpack_chunk(head, pages, compressed, checksum, packed)) return failure;
+    return write_remote_pages(pid, address, image_page_bytes, pages, head.nonzero_pages, packed);
 }
 
 Failure clear_pages(pid_t pid, uint64_t address, size_t page_count, uint64_t &written) {

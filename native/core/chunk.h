@@ -44,6 +44,14 @@ Failure capture_chunk(pid_t pid, uint64_t address, int level, Chunk &chunk);
 Failure restore_chunk(pid_t pid, uint64_t address, const ChunkHead &head, const uint32_t *pages,
                       const uint8_t *compressed, uint64_t checksum);
 
+// Packs and compresses head.page_count pages at `raw`, which it leaves in pieces, and fills the rest of the chunk.
+Failure pack_chunk(uint8_t *raw, int level, Chunk &chunk);
+
+// Verifies and decompresses; `packed` is where the chunk's pages then lie, one after the other, until this thread's next
+// chunk. Errors as restore_chunk's.
+Failure unpack_chunk(const ChunkHead &head, const uint32_t *pages, const uint8_t *compressed, uint64_t checksum,
+                     const uint8_t *&packed);
+
 // Makes `page_count` pages zero, writing only those that are not; `written` counts these.
 Failure clear_pages(pid_t pid, uint64_t address, size_t page_count, uint64_t &written);
 

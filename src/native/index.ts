@@ -9,7 +9,8 @@ import { remoteError } from './failure.js';
 import { addon, type NativeChunk, type NativePages, type NativeScan } from './load.js';
 
 export { ERRNO, isNativeFailure, remoteError, type NativeFailure } from './failure.js';
-export type { NativeChunk, NativePages, NativeScan } from './load.js';
+export { dataExtents, readLayerChunk, writeLayerChunk, type LayerRange } from './layers.js';
+export type { NativeChunk, NativeLayerChunk, NativePages, NativeScan } from './load.js';
 
 /** A piece of another process's memory. */
 export interface RemoteBlock {

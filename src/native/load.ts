@@ -33,6 +33,25 @@ export interface Addon {
     compressed: Uint8Array,
     checksum: bigint,
   ): Promise<void>;
+  dataExtents(fd: number, from: number, to: number, countMax: number): Promise<Float64Array>;
+  readLayerChunk(
+    fd: number,
+    fileBytes: number,
+    level: number,
+    layer: number,
+    firstPage: number,
+    pageCount: number,
+  ): Promise<NativeLayerChunk>;
+  writeLayerChunk(
+    fd: number,
+    fileBytes: number,
+    layer: number,
+    firstPage: number,
+    pageCount: number,
+    pages: Uint32Array,
+    compressed: Uint8Array,
+    checksum: bigint,
+  ): Promise<bigint>;
   scanEvents(payload: Uint8Array): NativeScan;
 }
 
@@ -48,6 +67,11 @@ export interface NativeChunk {
   pages: Uint32Array;
   compressed: Buffer;
   checksum: bigint;
+}
+
+export interface NativeLayerChunk extends NativeChunk {
+  /** XXH3-64 of the range's raw bytes that lie inside the file. */
+  digest: bigint;
 }
 
 export interface NativeScan {

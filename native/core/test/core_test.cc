@@ -14,6 +14,7 @@
 #include "../chunk.h"
 #include "../digest.h"
 #include "../events.h"
+#include "../layer.h"
 #include "../pages.h"
 #include "../remote.h"
 
@@ -220,6 +221,55 @@ void test_chunks() {
     EXPECT(written == 67 && is_zero_page(to.data(), to.size()));
 }
 
+void test_layers() {
+    char name[] = "/tmp/trmig-core-XXXXXX";
+    int fd = mkstemp(name);
+    EXPECT(fd >= 0 && unlink(name) == 0);
+    // Two MiB and a bit: data at the beginning, a hole, data that ends inside a page.
+    const uint64_t mib = chunk_pages_max * image_page_bytes, bytes = 2 * mib + 100;
+    EXPECT(ftruncate(fd, static_cast<off_t>(bytes)) == 0);
+    Bytes data(10000, 7);
+    EXPECT(pwrite(fd, data.data(), data.size(), 0) == 10000);
+    EXPECT(pwrite(fd, data.data(), 100, static_cast<off_t>(2 * mib)) == 100);
+    std::vector<uint64_t> pairs;
+    EXPECT(!data_extents(fd, 0, bytes, 100, pairs));
+    EXPECT(pairs.size() >= 2 && pairs[0] == 0 && pairs[1] >= 10000);
+    pairs.clear();
+    EXPECT(!data_extents(fd, 0, bytes, 1, pairs) && pairs.size() == 2);
+    pairs.clear();
+    EXPECT(data_extents(-1, 0, bytes, 1, pairs).error == EBADF);
+
+    char copy_name[] = "/tmp/trmig-core-XXXXXX";
+    int copy = mkstemp(copy_name);
+    EXPECT(copy >= 0 && unlink(copy_name) == 0 && ftruncate(copy, static_cast<off_t>(bytes)) == 0);
+    for (uint64_t first : {uint64_t{0}, uint64_t{256}, uint64_t{512}}) {
+        Chunk chunk;
+        chunk.head = {3, first == 512 ? 1u : 256u, first, 0, 0};
+        uint64_t digest = 0, written = 0;
+        EXPECT(!read_layer_chunk(fd, bytes, 1, chunk, digest));
+        EXPECT(chunk.pages.size() == (first == 0 ? 3u : first == 512 ? 1u : 0u));
+        if (chunk.pages.empty()) continue;
+        EXPECT(!write_layer_chunk(copy, bytes, chunk.head, chunk.pages.data(), chunk.compressed.data(), chunk.checksum,
+                                  written));
+        EXPECT(written == digest);
+        chunk.compressed[0] ^= 1;
+        EXPECT(write_layer_chunk(copy, bytes, chunk.head, chunk.pages.data(), chunk.compressed.data(), chunk.checksum,
+                                 written)
+                   .error == EBADMSG);
+    }
+    Bytes a(bytes), b(bytes);
+    EXPECT(pread(fd, a.data(), bytes, 0) == static_cast<ssize_t>(bytes));
+    EXPECT(pread(copy, b.data(), bytes, 0) == static_cast<ssize_t>(bytes));
+    EXPECT(a == b);
+    EXPECT(lseek(copy, 0, SEEK_END) == static_cast<off_t>(bytes));
+    Chunk beyond;
+    beyond.head = {0, 256, 512, 0, 0};
+    uint64_t digest = 0;
+    EXPECT(read_layer_chunk(fd, 3 * mib, 1, beyond, digest).error == EIO);
+    close(fd);
+    close(copy);
+}
+
 } // namespace
 
 int main() {
@@ -230,6 +280,7 @@ int main() {
     test_remote();
     test_digest();
     test_chunks();
+    test_layers();
     if (failures == 0) std::puts("core: all tests passed");
     return failures == 0 ? 0 : 1;
 }
