@@ -8,7 +8,7 @@ import { open } from 'node:fs/promises';
 import { z } from 'zod';
 import { TrmigError } from '../errors.js';
 import { diskIncludesMax, diskLayersMax, disksFileBytesMax, layerBytesMax, specProblemsMax } from '../limits.js';
-import type { DiskChain } from './disk-chain.js';
+import { layerNode, type DiskChain } from './disk-chain.js';
 import { durable } from './durable.js';
 import type { MachinePaths } from './home.js';
 import type { DiskSpec } from './spec-schema.js';
@@ -74,6 +74,8 @@ const disksSchema = z
       readonly ? [] : layers.slice(-1).map(({ file: top }) => top),
     );
     // Two disks may read one file; two that write it would tear it apart.
+    const layers = disks.flatMap((disk) => disk.layers.map(({ id: one }) => layerNode(one)));
+    if (new Set(layers).size < layers.length) context.addIssue({ code: 'custom', message: 'two layers have one name' });
     const twice = files.find((one, i) => files.indexOf(one) !== i);
     if (twice !== undefined) context.addIssue({ code: 'custom', message: `two disks write ${twice}` });
   });

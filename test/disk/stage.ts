@@ -40,7 +40,7 @@ export function diskSpec(disks: readonly object[], more: object = {}): MachineSp
   return parseSpec(JSON.stringify(spec), { base: '/', source: 'test' });
 }
 
-export const idOf = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+export const idOf = (n: number): string => `${String(n).padStart(8, '0')}-0000-4000-8000-000000000000`;
 
 /** A disk of layers that exist on paper only: `1` is a raw file of the spec's, each further one an overlay. */
 export function paperDisk(ids: readonly (readonly number[])[], more: Partial<MachineDisk> = {}): MachineDisk {

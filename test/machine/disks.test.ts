@@ -11,7 +11,7 @@ import { checkLayerFiles, diskOfSpec, disksForStart } from '../../src/machine/st
 import { temporaryFolder } from './fake-peer.js';
 import { anyValue, damaged, seeded } from './random.js';
 
-const id = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+const id = (n: number): string => `${String(n).padStart(8, '0')}-0000-4000-8000-000000000000`;
 const spec = { file: '/s/root.raw', format: 'raw', readonly: false, shared: false } as const;
 const base = { id: id(1), file: '/s/root.raw', format: 'raw', includes: [], origin: 'spec', shared: false } as const;
 const over = { ...base, id: id(2), file: '/h/over.qcow2', format: 'qcow2', includes: [id(3)], origin: 'made' } as const;
