@@ -81,6 +81,10 @@ export const ERROR_CODES = {
   // machine: the spec and its profile
   E_SPEC: code('The machine spec is not valid', 'Mend the fields it names; docs/spec.md describes every field.', 2),
   E_PROFILE: code('The machine cannot be replayed as specified', 'Change the fields it names to what it suggests.', 2),
+  E_IMPORT: code(
+    'A machine could not be taken over as it is',
+    'Decide about what it lists, and write that into the spec; docs/spec.md describes every field.',
+  ),
   E_MACHINE_NAME: code('The machine name is not allowed', 'Use [a-z0-9][a-z0-9._-]{0,62}.', 2),
   // machine: the state directory and QEMU
   E_HOME: code('The state directory cannot be used', 'Set TRMIG_HOME to a directory that you own and can write.'),

@@ -77,6 +77,14 @@ export const specBytesMax = 64 * KIB;
 export const specDepthMax = 40;
 /** Problems listed for one spec; more of them do not help a reader. */
 export const specProblemsMax = 50;
+/** A libvirt domain or a QEMU command line that is to be imported. Real ones have some 10 KiB; the rest is room, and a bound. */
+export const importBytesMax = 10 * MIB;
+/** Nesting of a domain's XML, of JSON in QEMU's options, and of block nodes. Real ones have less than ten. */
+export const importDepthMax = 32;
+/** How much of an input's text a finding quotes: an option with a long path fits. */
+export const importTextCharsMax = 300;
+/** Things to decide that one error lists; the table of findings has them all. */
+export const importRefusalsMax = 20;
 /** Guest memory: QEMU's pc board boots with 1 MiB; the catalog and the image index hold 4 KiB page numbers in 32 bits. */
 export const memoryBytesMin = 1 * MIB;
 export const memoryBytesMax = 4096 * GIB;
