@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
 # The main job, to look at: a guest that writes a 64 MiB hot set at random moves from one host state to another over TCP on
 # loopback, while it runs. Leaves out/demo/report.json and out/demo/report.html.
-# Run it by `make demo`, which builds what it needs.
+# Run it by `make demo`, which builds what it needs; `make demo GUEST=aarch64` for an emulated Arm machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/say.sh
 
 seconds_before=3
-workload=hotset
+case ${1:-x86_64} in
+x86_64) machine=hotset ;;
+aarch64) machine=hotset-aarch64 ;;
+*) fail "There is no guest for $1" "Use GUEST=x86_64 or GUEST=aarch64." ;;
+esac
 out=out/demo
 # Unix sockets want short paths, wherever this clone lies.
 hosts=$(mktemp -d "${TMPDIR:-/tmp}/trmig-demo.XXXXXX")
@@ -17,7 +21,7 @@ clean_up() {
   trap - EXIT INT TERM
   [ -z "${receiver:-}" ] || kill "$receiver" 2>/dev/null || true
   for host in a b; do
-    trmig stop "$workload" --home "$hosts/$host" --force >/dev/null 2>&1 || true
+    trmig stop "$machine" --home "$hosts/$host" --force >/dev/null 2>&1 || true
   done
   rm -rf "$hosts"
 }
@@ -26,11 +30,11 @@ trap 'clean_up; exit 130' INT TERM
 
 mkdir -p "$out"
 say "host a: starting the guest"
-trmig run "fixtures/specs/$workload.yaml" --home "$hosts/a"
-until [ "$(grep -c '^count ' "$hosts/a/machines/$workload/console.log" 2>/dev/null || true)" -ge $((seconds_before * 10)) ]; do
+trmig run "fixtures/specs/$machine.yaml" --home "$hosts/a"
+until [ "$(grep -c '^count ' "$hosts/a/machines/$machine/console.log" 2>/dev/null || true)" -ge $((seconds_before * 10)) ]; do
   sleep 0.2
 done
-tail -n 3 "$hosts/a/machines/$workload/console.log"
+tail -n 3 "$hosts/a/machines/$machine/console.log"
 
 say "host b: listening"
 trmig receive --listen 127.0.0.1:0 --once --json --home "$hosts/b" >"$hosts/receive.jsonl" &
@@ -41,12 +45,12 @@ until address=$(sed -n 's/.*"listening":"\([^"]*\)".*/\1/p' "$hosts/receive.json
 done
 
 say "migrating to $address"
-trmig migrate "$workload" "$address" --verify --home "$hosts/a" --report-dir "$out"
+trmig migrate "$machine" "$address" --verify --home "$hosts/a" --report-dir "$out"
 wait "$receiver"
 receiver=
 
 sleep 1
 say "the guest's own counter: the last lines on host a, the first on host b"
-tail -n 2 "$hosts/a/machines/$workload/console.log"
-grep '^count ' "$hosts/b/machines/$workload/console.log" | head -n 2
+tail -n 2 "$hosts/a/machines/$machine/console.log"
+grep '^count ' "$hosts/b/machines/$machine/console.log" | head -n 2
 say "report: $out/report.html"

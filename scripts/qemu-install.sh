@@ -9,12 +9,23 @@ cd "$(dirname "$0")/.."
 . scripts/say.sh
 . scripts/apt-private.sh
 
-qemu=$(scripts/qemu-path.sh || true)
-if [ -n "$qemu" ] && "$qemu" --version >/dev/null 2>&1; then
-  exit 0
-fi
+programs=(qemu-system-x86_64 qemu-system-aarch64 qemu-img)
+# all_run COMMAND...: whether each program that COMMAND finds runs.
+all_run() {
+  local program found
+  for program in "${programs[@]}"; do
+    found=$("$@" "$program") && "$found" --version >/dev/null 2>&1 || return 1
+  done
+}
+in_prefix() { printf '%s\n' "$prefix/bin/$1"; }
+
 if [ -n "${TRMIG_QEMU:-}" ]; then
-  fail "TRMIG_QEMU=$TRMIG_QEMU does not run" "Set it to a working qemu-system-x86_64 of the 10.0 line, or unset it."
+  "$TRMIG_QEMU" --version >/dev/null 2>&1 ||
+    fail "TRMIG_QEMU=$TRMIG_QEMU does not run" "Set it to a working qemu-system-x86_64 of the 10.0 line, or unset it."
+  exit 0 # whoever brings a QEMU brings all that it takes
+fi
+if all_run scripts/qemu-path.sh; then
+  exit 0
 fi
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/trmig
@@ -25,7 +36,8 @@ candidate=$(LC_ALL=C apt-cache policy qemu-system-x86 2>/dev/null | sed -n 's/^ 
 case $candidate in
 1:10.0.*)
   apt_install "${packages[@]}"
-  scripts/qemu-path.sh >/dev/null || fail "apt-get installed $candidate, but no QEMU 10.0 runs" "Look at: qemu-system-x86_64 --version"
+  all_run scripts/qemu-path.sh ||
+    fail "apt-get installed $candidate, but no QEMU 10.0 runs" "Look at: qemu-system-x86_64 --version"
   exit 0
   ;;
 esac
@@ -39,7 +51,7 @@ fi
 mkdir -p "$cache"
 exec 9>"$cache/qemu.lock"
 flock 9
-if [ -x "$prefix/bin/qemu-system-x86_64" ] && "$prefix/bin/qemu-system-x86_64" --version >/dev/null 2>&1; then
+if all_run in_prefix; then
   exit 0 # another setup made it while this one waited
 fi
 
@@ -66,7 +78,7 @@ rm -rf "$partial/apt" "$partial/debs" "$partial"/usr/share/{doc,man,icons,applic
 
 # Each wrapper ends in exec: the process id that a caller gets is QEMU's own.
 multiarch=$(gcc -print-multiarch 2>/dev/null || echo x86_64-linux-gnu)
-for program in qemu-system-x86_64 qemu-system-aarch64 qemu-img; do
+for program in "${programs[@]}"; do
   case $program in
   qemu-system-*) firmware="-L $prefix/usr/share/qemu -L $prefix/usr/share/seabios -L $prefix/usr/lib/ipxe/qemu" ;;
   *) firmware= ;;
@@ -83,4 +95,4 @@ done
 rm -rf "$prefix"
 sync
 mv "$partial" "$prefix"
-"$prefix/bin/qemu-system-x86_64" --version >/dev/null || fail "The unpacked QEMU does not run" "Look at: ldd $prefix/usr/bin/qemu-system-x86_64"
+all_run in_prefix || fail "The unpacked QEMU does not run" "Look at: ldd $prefix/usr/bin/qemu-system-x86_64"

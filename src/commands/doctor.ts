@@ -19,8 +19,8 @@ export default class Doctor extends BaseCommand<typeof Doctor> {
       const { check, level, message, hint } = finding;
       if (level === 'fail') this.fails();
       this.result(finding, () => [
-        `${paint[level]}  ${check.padEnd(13)}  ${message}`,
-        ...(hint === null ? [] : [`${' '.repeat(21)}${this.style.dim(hint)}`]),
+        `${paint[level]}  ${check.padEnd(20)}  ${message}`,
+        ...(hint === null ? [] : [`${' '.repeat(28)}${this.style.dim(hint)}`]),
       ]);
     }
   }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { asTrmigError } from '../errors.js';
 import { GIB, MIB } from '../limits.js';
+import { ARCHITECTURES } from '../machine/index.js';
 import { xxh3 } from '../native/index.js';
 import { fail, ok, warn, type CheckContext, type Finding } from './finding.js';
 
@@ -77,9 +78,9 @@ export async function checkGuests(): Promise<Finding> {
   const here = path.dirname(fileURLToPath(import.meta.url));
   // Compiled to dist/doctor or build/src/doctor.
   for (const up of ['../..', '../../..']) {
-    const kernel = path.resolve(here, up, 'out/guests/x86_64/vmlinuz');
-    if (await stat(kernel).catch(() => null))
-      return ok('guests', `the demo guests are built (${path.dirname(kernel)})`);
+    const guests = path.resolve(here, up, 'out/guests');
+    const kernels = ARCHITECTURES.map((arch) => stat(path.join(guests, arch, 'vmlinuz')).catch(() => null));
+    if (!(await Promise.all(kernels)).includes(null)) return ok('guests', `the demo guests are built (${guests})`);
   }
   return warn('guests', 'the demo guests are not built', 'Run: make guests (only the demo and the tests need them).');
 }

@@ -59,9 +59,11 @@ function escape(value: string): string {
 }
 
 function board(spec: MachineSpec): string[] {
-  const hpet = spec.arch === 'x86_64' ? `,hpet=${spec.hpet ? 'on' : 'off'}` : '';
+  // Named, since QEMU chooses it by the accelerator and the vCPUs: version 2 serves eight of them.
+  const gic = spec.smp > 8 ? 3 : 2;
+  const own = spec.board === 'virt' ? `gic-version=${gic}` : `hpet=${spec.hpet ? 'on' : 'off'}`;
   // QEMU 10.0.2 crashes while it describes virtio-blk's state; nobody reads that description.
-  return ['-machine', `${spec.board}${hpet},suppress-vmdesc=on`];
+  return ['-machine', `${spec.board},${own},suppress-vmdesc=on`];
 }
 
 function kernel(spec: MachineSpec): string[] {

@@ -99,9 +99,6 @@ export function profileFindings(spec: MachineSpec): ProfileFinding[] {
         : 'the tracer works in TCG only';
     add('accel', spec.accel, reason, 'accel: tcg', none);
   }
-  if (spec.arch !== 'x86_64') {
-    add('arch', spec.arch, 'this version runs x86_64 machines only', 'arch: x86_64 with board: pc', none);
-  }
   if (!spec.qemu.version.startsWith('10.0.') && spec.qemu.version !== '10.0') {
     add('qemu.version', spec.qemu.version, 'the tracer knows the 10.0 line only', "qemu.version: '10.0'", none);
   }

@@ -1,12 +1,12 @@
 // Finding a QEMU of the right version. A binary that was named (in the spec, in TRMIG_QEMU) is used or refused, never passed
-// over for another. Otherwise the same order as scripts/qemu-path.sh: the system's if it is of that version, then the private
+// over for another; but a TRMIG_QEMU that is called qemu-system-x86_64 is not meant for an aarch64 machine. Otherwise the same order as scripts/qemu-path.sh: the system's if it is of that version, then the private
 // one that scripts/setup.sh made.
 import { execFile } from 'node:child_process';
 import { access, constants, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { TrmigError } from '../errors.js';
-import type { MachineSpec } from './spec-schema.js';
+import { ARCHITECTURES, type MachineSpec } from './spec-schema.js';
 
 export interface FoundQemu {
   readonly binary: string;
@@ -33,12 +33,12 @@ export async function findQemu(
   options: { env?: NodeJS.ProcessEnv; signal?: AbortSignal | undefined } = {},
 ): Promise<FoundQemu> {
   const { env = process.env, signal } = options;
-  const named = spec.qemu.binary ?? env['TRMIG_QEMU'];
+  const program = `qemu-system-${spec.arch}`;
+  const named = spec.qemu.binary ?? fromEnvironment(program, env);
   if (named) {
     const where = spec.qemu.binary === undefined ? 'TRMIG_QEMU' : 'qemu.binary';
     return requireVersion({ binary: named, version: await askVersion(named, where, signal) }, spec.qemu.version);
   }
-  const program = `qemu-system-${spec.arch}`;
   let mismatch: FoundQemu | null = null;
   for (const binary of await candidates(program, env)) {
     const found = { binary, version: await askVersion(binary, 'the search', signal) };
@@ -49,6 +49,13 @@ export async function findQemu(
   throw new TrmigError('E_QEMU_NOT_FOUND', `there is no ${program}, neither on the PATH nor from scripts/setup.sh`, {
     facts: { program, wanted: spec.qemu.version },
   });
+}
+
+/** TRMIG_QEMU, unless its name says that it emulates another architecture. */
+function fromEnvironment(program: string, env: NodeJS.ProcessEnv): string | undefined {
+  const named = env['TRMIG_QEMU'];
+  const others = ARCHITECTURES.map((arch) => `qemu-system-${arch}`).filter((name) => name !== program);
+  return named !== undefined && others.includes(path.basename(named)) ? undefined : named;
 }
 
 function requireVersion(found: FoundQemu, wanted: string): FoundQemu {

@@ -12,6 +12,25 @@ export const STRATEGIES = ['trace', 'precopy', 'postcopy', 'hybrid'] as const;
 /** How a machine is moved; see the design's words. */
 export type Strategy = (typeof STRATEGIES)[number];
 
+export const ARCHITECTURES = ['x86_64', 'aarch64'] as const;
+/** What a machine's vCPU is, by QEMU's name. */
+export type Architecture = (typeof ARCHITECTURES)[number];
+
+const BOARDS = ['pc', 'q35', 'virt'] as const;
+export type Board = (typeof BOARDS)[number];
+
+interface ArchitectureFacts {
+  /** The boards there are; the first is what a spec that names none gets. */
+  readonly boards: readonly [Board, ...Board[]];
+  /** What a spec that names no CPU model gets: one whose every instruction replays. */
+  readonly cpu: string;
+}
+
+export const architectureFacts: Readonly<Record<Architecture, ArchitectureFacts>> = {
+  x86_64: { boards: ['pc', 'q35'], cpu: 'qemu64' },
+  aarch64: { boards: ['virt'], cpu: 'cortex-a57' },
+};
+
 // What ends up inside one QEMU option: no commas (they separate options), no control characters.
 const word = z
   .string()
@@ -101,10 +120,10 @@ export const specSchema = z.strictObject({
       binary: path.optional(),
     })
     .default({ version: '10.0' }),
-  arch: z.enum(['x86_64', 'aarch64']).default('x86_64'),
-  board: z.enum(['pc', 'q35', 'virt']).default('pc'),
+  arch: z.enum(ARCHITECTURES).default('x86_64'),
+  board: z.enum(BOARDS).optional(),
   hpet: onOff.default(false),
-  cpu: word.default('qemu64'),
+  cpu: word.optional(),
   memory,
   smp: wholeNumber(1, vcpusMax).default(1),
   accel: word.default('tcg'),
@@ -127,8 +146,10 @@ export const specSchema = z.strictObject({
 type Parsed = z.output<typeof specSchema>;
 
 /** A well-formed spec: defaults filled in, paths absolute, memory in bytes. */
-export interface MachineSpec extends Omit<Parsed, 'memory'> {
+export interface MachineSpec extends Omit<Parsed, 'memory' | 'board' | 'cpu'> {
   readonly memoryBytes: number;
+  readonly board: Board;
+  readonly cpu: string;
 }
 
 export type DiskSpec = z.output<typeof disk>;

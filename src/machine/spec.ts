@@ -12,10 +12,10 @@ import type { z } from 'zod';
 import { TrmigError } from '../errors.js';
 import { specBytesMax, specDepthMax, specProblemsMax } from '../limits.js';
 import { formatBytes } from './memory.js';
-import { specSchema, type MachineSpec } from './spec-schema.js';
+import { ARCHITECTURES, architectureFacts, specSchema, type MachineSpec } from './spec-schema.js';
 
-export { SPEC_FORMAT, STRATEGIES } from './spec-schema.js';
-export type { DiskSpec, MachineSpec, NicSpec, Strategy } from './spec-schema.js';
+export { ARCHITECTURES, SPEC_FORMAT, STRATEGIES } from './spec-schema.js';
+export type { Architecture, DiskSpec, MachineSpec, NicSpec, Strategy } from './spec-schema.js';
 
 interface Problem {
   /** Such as `disks[0].file`; empty for the whole spec. */
@@ -51,9 +51,12 @@ export function checkSpec(value: unknown, options: ParseSpecOptions): MachineSpe
   if (!parsed.success) problems.unshift(...parsed.error.issues.flatMap((issue) => describe(issue, value)));
   if (!parsed.success || problems.length > 0) throw refusal(options.source, problems);
   const { memory, ...rest } = parsed.data;
+  const { boards, cpu } = architectureFacts[rest.arch];
   const absolute = (file: string): string => path.resolve(options.base, file);
   return {
     ...rest,
+    board: rest.board ?? boards[0],
+    cpu: rest.cpu ?? cpu,
     memoryBytes: memory,
     qemu: { ...rest.qemu, ...(rest.qemu.binary !== undefined && { binary: absolute(rest.qemu.binary) }) },
     ...(rest.kernel !== undefined && { kernel: absolute(rest.kernel) }),
@@ -175,14 +178,15 @@ function formatPath(parts: readonly PropertyKey[]): string {
 /** What one field alone cannot tell. Looks at the raw values, so that it is told together with the fields' own problems. */
 function crossProblems(raw: Record<string, unknown>): Problem[] {
   const problems: Problem[] = [];
-  const { arch = 'x86_64', board = 'pc', kernel, nics } = raw;
-  const boards: Record<string, readonly string[]> = { x86_64: ['pc', 'q35'], aarch64: ['virt'] };
-  const fitting = typeof arch === 'string' && Object.hasOwn(boards, arch) ? boards[arch]! : null;
-  if (fitting && typeof board === 'string' && ['pc', 'q35', 'virt'].includes(board) && !fitting.includes(board)) {
-    problems.push({
-      path: 'board',
-      reason: `${board} is not a board for ${String(arch)}; use ${fitting.join(' or ')}`,
-    });
+  const { arch = 'x86_64', board, kernel, nics } = raw;
+  const known = ARCHITECTURES.find((name) => name === arch);
+  const others = ARCHITECTURES.filter((name) => name !== known).flatMap((name) => architectureFacts[name].boards);
+  if (known !== undefined && others.some((other) => other === board)) {
+    const fitting = architectureFacts[known].boards.join(' or ');
+    problems.push({ path: 'board', reason: `${String(board)} is not a board for ${known}; use ${fitting}` });
+  }
+  if (known === 'aarch64' && kernel === undefined) {
+    problems.push({ path: 'kernel', reason: 'is missing: a virt machine has no firmware to boot from a disk by' });
   }
   for (const field of ['initrd', 'append']) {
     if (raw[field] !== undefined && kernel === undefined) {

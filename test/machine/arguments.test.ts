@@ -17,6 +17,17 @@ t.test('the smallest machine is born able to be armed', (t) => {
   t.end();
 });
 
+t.test('an aarch64 machine is a virt board with an interrupt controller that is named', (t) => {
+  const arm = (more: string): string[] =>
+    qemuArguments(spec(`arch: aarch64\nkernel: k\n${more}`), { ...plain, paths }).slice(6, 14);
+  t.same(arm(''), [
+    ...['-machine', 'virt,gic-version=2,suppress-vmdesc=on', '-accel', 'tcg,thread=single'],
+    ...['-cpu', 'cortex-a57', '-smp', '1'],
+  ]);
+  t.match(arm('smp: 9\ncpu: max'), ['-machine', /^virt,gic-version=3,/, '-accel', /tcg/, '-cpu', 'max', '-smp', '9']);
+  t.end();
+});
+
 t.test('two hosts start the same machine: only sockets, logs and the pid file differ', (t) => {
   const more = 'kernel: k\nnics: [{ backend: user, mac: 52:54:00:a0:00:01 }]';
   const there = new Home('/elsewhere').machine('web');

@@ -1,6 +1,6 @@
 // Machines with a real QEMU, without the tracer: starting, finding, ending, and what is left when things die.
 import { execFile, spawn } from 'node:child_process';
-import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -76,7 +76,8 @@ t.test('every kind of device in the profile starts', async (t) => {
   const more = `disks: [{ file: '${disk}', format: raw }]
 nics: [{ backend: user, mac: 52:54:00:a0:00:01 }]
 devices: [virtio-rng, virtio-serial]\nboard: `;
-  for (const board of ['pc', 'q35']) {
+  // Any file will do for a kernel: the guest is not looked at.
+  for (const board of ['pc', 'q35', `virt\narch: aarch64\nkernel: '${disk}'`]) {
     const machine = await start(temporaryHome(t), spec(more + board));
     t.equal((await machine.status()).state, 'running', board);
     await machine.stop();
@@ -193,6 +194,11 @@ t.test('QEMU is searched for in order', async (t) => {
     await codeOf(findQemu({ ...wanted, qemu: { version: '9.1' } }, { env: { ...env, TRMIG_QEMU: fake } })),
     'E_QEMU_VERSION',
   );
+  const named = path.join(path.dirname(fake), 'qemu-system-x86_64');
+  symlinkSync(fake, named);
+  t.equal((await findQemu(wanted, { env: { ...env, TRMIG_QEMU: named } })).binary, named);
+  const arm = findQemu({ ...wanted, arch: 'aarch64' }, { env: { ...env, TRMIG_QEMU: named } });
+  t.equal(await codeOf(arm), 'E_QEMU_NOT_FOUND', 'a QEMU that is named for another architecture is not taken');
   t.equal(parseVersion('QEMU emulator version 10.0.2 (Debian 1:10)\nCopyright'), '10.0.2');
   t.equal(parseVersion('version 10.0.2'), null);
   t.same(

@@ -88,6 +88,21 @@ t.test('the stored form reads back as the same spec, from anywhere', (t) => {
   t.end();
 });
 
+t.test('board and CPU follow the architecture', (t) => {
+  const arm = parse('name: a\narch: aarch64\nmemory: 64M\nkernel: k');
+  t.match(arm, { arch: 'aarch64', board: 'virt', cpu: 'cortex-a57' });
+  t.strictSame(parseSpec(formatSpec(arm), { base: '/elsewhere', source: 'stored' }), arm);
+  t.equal(parse('name: a\narch: aarch64\nmemory: 64M\nkernel: k\ncpu: max').cpu, 'max');
+  t.match(
+    refused('name: a\narch: aarch64\nboard: pc\nmemory: 64M\nkernel: k'),
+    /pc is not a board for aarch64; use virt$/,
+  );
+  t.match(refused('name: a\narch: aarch64\nboard: q35\nmemory: 64M\nkernel: k'), /q35 .*use virt$/);
+  t.match(refused('name: a\narch: aarch64\nmemory: 64M'), /kernel: is missing: a virt machine has no firmware/);
+  t.match(refused('name: a\narch: riscv64\nmemory: 64M'), /^web\.yaml: arch: /);
+  t.end();
+});
+
 t.test('all problems are told at once, each with its path', (t) => {
   const message = refused(`
 name: Web

@@ -4,7 +4,7 @@
 import { statSync } from 'node:fs';
 import t from 'tap';
 import type { Test } from 'tap';
-import { Machine, type Home } from '../../src/machine/index.js';
+import { Machine, type Architecture, type Home } from '../../src/machine/index.js';
 import { readJournal } from '../../src/migrate/journal.js';
 import { migrate } from '../../src/migrate/migrate.js';
 import type { MigrationReport } from '../../src/migrate/report.js';
@@ -72,14 +72,21 @@ async function move(t: Test, from: Home, to: Home, listening: TestReceiver, tran
   return report.downtimeMs ?? NaN;
 }
 
-for (const workload of ['idle', 'hotset', 'compile'] satisfies Workload[]) {
-  t.test(`a guest that runs ${workload} moves to another host and back`, generously, async (t) => {
+const guests: [Architecture, Workload][] = [
+  ['x86_64', 'idle'],
+  ['x86_64', 'hotset'],
+  ['x86_64', 'compile'],
+  ['aarch64', 'idle'],
+  ['aarch64', 'hotset'],
+];
+for (const [arch, workload] of guests) {
+  t.test(`an ${arch} guest that runs ${workload} moves to another host and back`, generously, async (t) => {
     const { a, b } = stage(t);
     const receivers = { a: await receiver(t, a), b: await receiver(t, b) };
     const downtimesMs: number[] = [];
     const transcript = new Transcript();
     transcript.arrives(a);
-    (await boot(a, { workload })).close();
+    (await boot(a, { arch, workload })).close();
     for (let round = 1; round <= rounds; round++) {
       await t.test(`round ${round}, there`, async (t) => {
         downtimesMs.push(await move(t, a, b, receivers.b, transcript));
@@ -89,7 +96,7 @@ for (const workload of ['idle', 'hotset', 'compile'] satisfies Workload[]) {
       });
     }
     t.comment(
-      `median downtime of ${workload}: ${middle(downtimesMs).toFixed(2)} ms of ${downtimesMs.length} migrations`,
+      `median downtime of ${workload}, ${arch}: ${middle(downtimesMs).toFixed(2)} ms of ${downtimesMs.length} migrations`,
     );
     const { records } = await readJournal(a.machine('m').ownership);
     t.equal(records.length, rounds * 7, 'four records of leaving and three of arriving each round');

@@ -46,8 +46,8 @@ async function startGuest(cli: Cli, workload: string): Promise<void> {
   const spec = {
     name,
     memory: '256M',
-    kernel: guestFile('vmlinuz'),
-    initrd: guestFile('initramfs.cpio.gz'),
+    kernel: guestFile('x86_64', 'vmlinuz'),
+    initrd: guestFile('x86_64', 'initramfs.cpio.gz'),
     append: `console=ttyS0 quiet workload=${workload} ip4=${guest.address}/24`,
     nics: [{ backend: 'tap', interface: 'tap0', mac: guest.mac }],
   };
@@ -92,7 +92,7 @@ async function move(t: Test, from: Cli, to: Cli): Promise<void> {
   t.comment(`downtime ${String(report['downtimeMs'])} ms`);
 }
 
-const skip = withoutGuests || withoutNamespaces;
+const skip = withoutGuests('x86_64') || withoutNamespaces;
 
 t.test('a TCP connection survives its guest moving there and back', { timeout: 600_000, skip }, async (t) => {
   const { hosts, a, b } = await network(t);
@@ -105,5 +105,4 @@ t.test('a TCP connection survives its guest moving there and back', { timeout: 6
   t.equal(seen.error, null);
   t.equal(seen.received, seen.sent, 'every message came back');
   t.ok(seen.sent > 100);
-  t.equal(discontinuity(`${await consoleOf(a)}`) === null || true, true);
 });

@@ -7,7 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
-import { Home, Machine, parseSpec, type MachineSpec } from '../../src/machine/index.js';
+import { Home, Machine, parseSpec, type Architecture, type MachineSpec } from '../../src/machine/index.js';
 import { receive, type ReceiveOptions, type Receiver } from '../../src/migrate/receiver.js';
 import type { DestinationResult } from '../../src/migrate/destination.js';
 import type { DestinationPhase } from '../../src/migrate/destination-states.js';
@@ -16,8 +16,8 @@ import { killThoseOf, processesOf } from './folder-processes.js';
 
 /** Why tests with real guests cannot run here; false when they can. For tap's `skip`. */
 export const withoutGuests: string | false = ((): string | false => {
-  const missing = ['vmlinuz', 'initramfs.cpio.gz'].find((file) => !existsSync(guestFile(file)));
-  return missing === undefined ? false : `there is no ${guestFile(missing)}: run make guests`;
+  const missing = [guestFile('x86_64', 'vmlinuz'), guestFile('aarch64', 'vmlinuz')].find((file) => !existsSync(file));
+  return missing === undefined ? false : `there is no ${missing}: run make guests`;
 })();
 
 /** A minute is ten times what a test needs when nothing else runs: nothing here fails because the host is slow. */
@@ -67,6 +67,8 @@ export type Workload = 'idle' | 'hotset' | 'compile' | 'alu' | 'shell';
 
 export interface GuestOptions {
   readonly workload: Workload;
+  /** x86_64 when left out. */
+  readonly arch?: Architecture;
   readonly name?: string;
   /** 256M when left out. */
   readonly memory?: string;
@@ -76,21 +78,22 @@ export interface GuestOptions {
 
 /** The spec of a Linux guest. */
 export function guestSpec(options: GuestOptions): MachineSpec {
-  const { workload, name = 'm', memory = '256M', hotsetMib } = options;
+  const { workload, arch = 'x86_64', name = 'm', memory = '256M', hotsetMib } = options;
   const more = hotsetMib === undefined ? '' : ` hotset_mib=${hotsetMib}`;
   const spec = {
     name,
+    arch,
     memory,
-    kernel: guestFile('vmlinuz'),
-    initrd: guestFile('initramfs.cpio.gz'),
-    append: `console=ttyS0 quiet workload=${workload}${more}`,
+    kernel: guestFile(arch, 'vmlinuz'),
+    initrd: guestFile(arch, 'initramfs.cpio.gz'),
+    append: `console=${arch === 'x86_64' ? 'ttyS0' : 'ttyAMA0'} quiet workload=${workload}${more}`,
   };
   return parseSpec(JSON.stringify(spec), { base: '/', source: 'test' });
 }
 
 /** A file of the guest that `make guests` built. */
-export function guestFile(name: string): string {
-  return path.resolve('out/guests/x86_64', name);
+export function guestFile(arch: Architecture, name: string): string {
+  return path.resolve('out/guests', arch, name);
 }
 
 /** Starts a guest and waits until its workload has written some lines. */
