@@ -42,6 +42,8 @@ export interface OverlayOptions {
   readonly paths: MachinePaths;
   readonly disks: readonly MachineDisk[];
   readonly qemuImg: string;
+  /** Of the new layers, by disk; new ones when left out. */
+  readonly ids?: readonly string[];
   readonly signal?: AbortSignal;
 }
 
@@ -78,8 +80,8 @@ export async function makeLayerFolder(paths: MachinePaths): Promise<void> {
  * @throws E_QEMU_IMG, E_QMP_*, E_DISKS, E_FILE_ACCESS, E_DISK_FULL, E_ABORTED
  */
 export async function prepareOverlays(options: OverlayOptions): Promise<OverlayPlan> {
-  const { qmp, paths, disks, qemuImg, signal } = options;
-  const writable = disks.flatMap((disk, i) => (disk.readonly ? [] : [{ disk: i, layer: newTopLayer(paths, disk) }]));
+  const { qmp, paths, disks, qemuImg, ids, signal } = options;
+  const writable = disks.flatMap((disk, i) => (disk.readonly ? [] : [{ disk: i, layer: newTopLayer(paths, disk, ids?.[i]) }]));
   const added = writable.map((one) => ({ ...one, onto: topLayer(disks[one.disk]!) }));
   const full = added.find(({ disk }) => disks[disk]!.layers.length >= diskLayersMax);
   if (full) {

@@ -8,6 +8,7 @@ import { checkSameBlocks, type ImageProcess } from '../checkpoint/index.js';
 import { qemuStopMsMax } from '../limits.js';
 import { Machine, checkSpec, type Home, type MachineSpec, type QmpClient } from '../machine/index.js';
 import type { OfferFrame } from '../wire/frames.js';
+import { ArrivingDisks } from './arriving-disks.js';
 import { beginArrival, clearAbandoned, endArrival } from './arrival.js';
 import { checkRoom } from './room.js';
 import { SessionJournal } from './session-journal.js';
@@ -33,11 +34,12 @@ export class ArrivingMachine {
     readonly options: ArrivalOptions,
     readonly spec: MachineSpec,
     readonly journal: SessionJournal,
+    readonly disks: ArrivingDisks,
   ) {}
 
   /**
    * Takes an offer if this host can: nothing of the machine is here yet.
-   * @throws TrmigError E_SPEC, E_PROFILE, E_NO_ROOM, E_BUSY, E_UNSETTLED, E_HOME, E_JOURNAL_*
+   * @throws TrmigError E_SPEC, E_PROFILE, E_DISKS, E_NO_ROOM, E_BUSY, E_UNSETTLED, E_HOME, E_JOURNAL_*
    */
   static async admit(offer: OfferFrame, peer: string, options: ArrivalOptions): Promise<ArrivingMachine> {
     const { home, memoryToGive } = options;
@@ -49,8 +51,9 @@ export class ArrivingMachine {
     await home.make(home.machines);
     await home.make(paths.folder);
     await clearAbandoned(home, name);
+    const disks = await ArrivingDisks.admit(paths, spec, offer.disks);
     const journal = await SessionJournal.open(paths.ownership, { machine: name, migrationId, peer }, false);
-    return new ArrivingMachine(offer, options, spec, journal);
+    return new ArrivingMachine(offer, options, spec, journal, disks);
   }
 
   /** The started machine. */
@@ -73,7 +76,8 @@ export class ArrivingMachine {
     const { home, signal } = this.options;
     this.#arriving = true;
     await beginArrival(home, this.spec.name);
-    this.#machine = await Machine.start(this.spec, { home, paused: true, ...(signal && { signal }) });
+    const disks = await this.disks.prepare();
+    this.#machine = await Machine.start(this.spec, { home, paused: true, disks, ...(signal && { signal }) });
     const hello = await this.#machine.tracer.hello();
     if (hello.qemu !== this.offer.qemu || hello.target !== this.offer.target) {
       throw new TrmigError('E_QEMU_VERSION', `the source runs QEMU ${this.offer.qemu}, this host ${hello.qemu}`, {
@@ -98,6 +102,13 @@ export class ArrivingMachine {
   /** Ends its QEMU: it does not become live here. */
   async discard(): Promise<void> {
     await this.#machine?.stop({ graceful: false, timeoutMs: qemuStopMsMax });
+    await this.disks.discard();
+  }
+
+  /** It is live here: what may be done in peace is begun. */
+  async settle(): Promise<void> {
+    this.#monitor?.close(); // It serves one client at a time.
+    await this.disks.settle(this.machine).catch(() => undefined); // The chain stays longer, until the next arrival.
   }
 
   /** The session is over: closes what is open. The machine, if it is live, runs on. */

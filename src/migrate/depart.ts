@@ -15,6 +15,7 @@ import {
 } from '../machine/index.js';
 import type { OfferFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
+import type { DepartingDisks } from './departing-disks.js';
 import { LogPump } from './log-pump.js';
 import type { Undo } from './source-states.js';
 
@@ -32,12 +33,14 @@ export async function helloForOffer(machine: Machine): Promise<TracerHello> {
 export interface OfferOptions {
   readonly migrationId: string;
   readonly verify: boolean;
+  /** What DepartingDisks says. */
+  readonly disks: string;
   /** Where the destination can ask this host's journal; undefined when it does not listen. */
   readonly listens?: { readonly host: string; readonly port: number } | undefined;
 }
 
 export function makeOffer(spec: MachineSpec, hello: TracerHello, options: OfferOptions): OfferFrame {
-  const { migrationId, verify, listens } = options;
+  const { migrationId, verify, disks, listens } = options;
   return {
     kind: 'offer',
     migrationId,
@@ -50,19 +53,26 @@ export function makeOffer(spec: MachineSpec, hello: TracerHello, options: OfferO
     blocks: hello.blocks.map(({ name, bytes, pageBytes }) => ({ name, bytes, pageBytes })),
     sourceHost: listens?.host ?? hostname(),
     sourcePort: listens?.port ?? 0,
-    disks: '',
+    disks,
   };
 }
 
-/** Arms the machine with a checkpoint, at the shift that suits the speed it has just shown. @throws TrmigError E_TRACER_* */
-export async function armForShipping(machine: Machine): Promise<{ pump: LogPump; armed: ArmCheckpointReply }> {
+/**
+ * Arms the machine with a checkpoint of it and its disks, at the shift that suits the speed it has just shown.
+ * @throws TrmigError E_TRACER_*, E_DISKS, E_QMP_*; the machine runs on, dormant
+ */
+export async function armForShipping(
+  machine: Machine,
+  disks: DepartingDisks,
+): Promise<{ pump: LogPump; armed: ArmCheckpointReply }> {
   const { tracer, spec } = machine;
   await tracer.collapse();
   const shift = typeof spec.shift === 'number' ? spec.shift : chooseShift(await tracer.probe(probeMs));
   const pump = await LogPump.open(tracer);
   const segments = { segmentMs: segmentMsShipping, segmentBytes: segmentBytesShipping };
   try {
-    return { pump, armed: await tracer.arm({ shift, stream: pump.name, ...segments, checkpoint: true }) };
+    const armed = await disks.freeze(() => tracer.arm({ shift, stream: pump.name, ...segments, checkpoint: true }));
+    return { pump, armed };
   } catch (error) {
     pump.close();
     throw error;

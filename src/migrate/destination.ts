@@ -62,6 +62,7 @@ class DestinationRun {
   #arriving: ArrivingMachine | null = null;
   #checkpoint: CheckpointFrame | null = null;
   #base: BaseRestore | null = null;
+  #imageWhole = false;
   #final: (FinalState & { virtualNs: number; tailNs: number; digestNs: number }) | null = null;
   #live = { virtualNs: 0, journalNs: 0, flipNs: 0, startNs: 0, totalNs: 0 };
   #committedNs = 0;
@@ -95,6 +96,7 @@ class DestinationRun {
     // The source closes last: it still wants to say retired, and to have our digest.
     if (phase.at === 'live')
       await Promise.race([this.link.closed, new Promise((done) => setTimeout(done, 5_000).unref())]);
+    if (phase.at === 'live') await this.#arriving!.settle();
     this.options.signal?.removeEventListener('abort', onAbort);
     this.#over.abort();
     this.#feed.end();
@@ -137,6 +139,13 @@ class DestinationRun {
           await this.#endImage(frame.chunks);
           return;
         }
+        case 'layerBegin':
+          return await this.#arriving!.disks.begin(frame);
+        case 'layerChunk':
+          return await this.#arriving!.disks.take(frame);
+        case 'layerEnd':
+          await this.#arriving!.disks.end(frame);
+          return await this.#restoreIfWhole();
         case 'segment': {
           this.#feed.take(frame);
           return;
@@ -170,7 +179,7 @@ class DestinationRun {
       case 'launch':
         return this.#launch();
       case 'sendAccept':
-        return this.link.send({ kind: 'accept', migrationId: this.offer.migrationId, have: [] });
+        return this.link.send({ kind: 'accept', migrationId: this.offer.migrationId, have: this.#arriving!.disks.have });
       case 'sendRefuse':
         return this.#tell({ kind: 'refuse', ...this.#refusal(effect.error) });
       case 'restore':
@@ -239,6 +248,15 @@ class DestinationRun {
 
   async #endImage(chunks: number): Promise<void> {
     await this.#base!.end(chunks);
+    this.#imageWhole = true;
+    await this.#restoreIfWhole();
+  }
+
+  /** RAM and disks may end in either order. */
+  async #restoreIfWhole(): Promise<void> {
+    const { disks } = this.#arriving!;
+    if (!this.#imageWhole || !disks.whole) return;
+    await disks.attach(this.#machine);
     if (this.#checkpoint === null) throw new TrmigError('E_WIRE_GARBAGE', 'the base image came without its checkpoint');
     const { shift, deviceState } = this.#checkpoint;
     await this.#machine.tracer.restore({ shift, deviceState });

@@ -14,6 +14,7 @@ import { converge } from './converge.js';
 import type { ConvergencePolicy } from './convergence.js';
 import type { SourceRecordState } from './journal.js';
 import type { LogPump } from './log-pump.js';
+import { DepartingDisks } from './departing-disks.js';
 import { armForShipping, helloForOffer, makeOffer, shipBase, takeBack } from './depart.js';
 import { SourceMetrics, type SourceProgress } from './metrics.js';
 import type { MigrationReport } from './report.js';
@@ -65,6 +66,9 @@ class SourceRun {
   #journal: SessionJournal | null = null;
   #pump: LogPump | null = null;
   #armed: ArmCheckpointReply | null = null;
+  #disks: DepartingDisks | null = null;
+  /** Layers that the destination has already. */
+  #have: readonly string[] = [];
   #thawed: Promise<void> | null = null;
   #renewing: NodeJS.Timeout | null = null;
   #verified: { readonly resolve: (ram: string) => void; readonly ram: Promise<string> };
@@ -174,6 +178,7 @@ class SourceRun {
   #onFrame(frame: SessionFrame): void {
     switch (frame.kind) {
       case 'accept':
+        this.#have = frame.have;
         this.#session.dispatch({ type: 'accepted' });
         return;
       case 'refuse': {
@@ -270,11 +275,14 @@ class SourceRun {
     const hello = await helloForOffer(this.machine);
     this.#metrics.qemu = hello.qemu;
     const { verify, listens } = this.options;
-    await this.link.send(makeOffer(this.machine.spec, hello, { migrationId: this.migrationId, verify, listens }));
+    this.#disks = await DepartingDisks.open(this.machine, this.#over.signal);
+    const { migrationId } = this;
+    const disks = this.#disks.offer;
+    await this.link.send(makeOffer(this.machine.spec, hello, { migrationId, verify, disks, listens }));
   }
 
   async #arm(): Promise<void> {
-    const { pump, armed } = await armForShipping(this.machine);
+    const { pump, armed } = await armForShipping(this.machine, this.#disks!);
     this.#pump = pump;
     this.#armed = armed;
     this.#metrics.armed(armed);
@@ -297,7 +305,11 @@ class SourceRun {
       this.#pump!.run((segment) => this.#sendSegment(segment)).catch((error: unknown) => {
         if (!this.#over.signal.aborted) this.#session.fail(error);
       });
+      const disks = this.#disks!.ship(this.link, this.#have, signal);
+      disks.catch(() => undefined); // Reported below, after the base.
       await shipBase(this.link, frozen, { signal, onProgress: (at) => this.#metrics.base(at) });
+      this.#thaw();
+      await disks;
       clearTimeout(late);
     } finally {
       this.#thaw();
@@ -373,6 +385,7 @@ class SourceRun {
     }
     this.#over.abort();
     await this.machine.stop({ graceful: false });
+    await this.#disks!.left();
   }
 }
 

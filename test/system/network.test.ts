@@ -9,7 +9,7 @@ import type { Test } from 'tap';
 import { Cli, listening } from '../../bench/cli.js';
 import { addTap, makeHosts, type Host, type HostPair } from '../../bench/hosts.js';
 import { parseClientReport, type ClientReport } from '../../bench/tcp-client.js';
-import { counters, discontinuity } from './console.js';
+import { counters } from './console.js';
 import { guestFile, until, withoutGuests } from './stage.js';
 import { withoutNamespaces } from './namespaces.js';
 
@@ -92,7 +92,7 @@ async function move(t: Test, from: Cli, to: Cli): Promise<void> {
   t.comment(`downtime ${String(report['downtimeMs'])} ms`);
 }
 
-const skip = withoutGuests('x86_64') || withoutNamespaces;
+const skip = withoutGuests || withoutNamespaces;
 
 t.test('a TCP connection survives its guest moving there and back', { timeout: 600_000, skip }, async (t) => {
   const { hosts, a, b } = await network(t);

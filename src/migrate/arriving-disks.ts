@@ -1,0 +1,176 @@
+// The destination's disks: what it kept of the machine from before, what comes over the link, a new top layer on each.
+// Invariants: QEMU has every top layer open before the source touches its guest; no layer is opened before all of it is here
+// and verified; an arrival that fails leaves what was kept, and nothing else.
+
+import { rm, statfs } from 'node:fs/promises';
+import path from 'node:path';
+import { TrmigError } from '../errors.js';
+import {
+  LayerWriter,
+  arrivingDisk,
+  attachLayers,
+  createOverlay,
+  findQemuImg,
+  keptLayers,
+  makeLayerFolder,
+  newTopLayer,
+  recordFrozen,
+  removeGarbage,
+  startFlatten,
+} from '../disk/index.js';
+import { captureConcurrency } from '../limits.js';
+import {
+  findQemu,
+  readDisks,
+  writeDisks,
+  type FrozenFile,
+  type Layer,
+  type Machine,
+  type MachineDisk,
+  type MachinePaths,
+  type MachineSpec,
+} from '../machine/index.js';
+import type { LayerBeginFrame, LayerChunkFrame, LayerEndFrame } from '../wire/frames.js';
+import { parseDiskOffer, type OfferedDisk } from './disk-offer.js';
+
+interface Arriving {
+  readonly offered: OfferedDisk;
+  /** As it will be here, the new top layer included. */
+  readonly disk: MachineDisk;
+  readonly toShip: readonly Layer[];
+}
+
+export class ArrivingDisks {
+  readonly #frozen = new Map<string, FrozenFile>();
+  #writer: { readonly layer: Layer; readonly writer: LayerWriter; readonly virtualBytes: number } | null = null;
+  #underway: Promise<void>[] = [];
+  #chunks = 0;
+  #bytes = 0;
+
+  private constructor(
+    private readonly paths: MachinePaths,
+    private readonly spec: MachineSpec,
+    /** disks.json as it was. */
+    private readonly before: readonly MachineDisk[] | null,
+    private readonly arriving: readonly Arriving[],
+  ) {}
+
+  /**
+   * Judges the offer's disks and compares them with what this host kept. Nothing is written yet.
+   * @throws TrmigError E_DISKS, E_NO_ROOM, E_FILE_ACCESS
+   */
+  static async admit(paths: MachinePaths, spec: MachineSpec, offer: string): Promise<ArrivingDisks> {
+    const offered = parseDiskOffer(offer, spec.disks.length);
+    const before = await readDisks(paths);
+    const kept = await keptLayers(paths);
+    const arriving = offered.map((one, i): Arriving => {
+      const { disk, toShip } = arrivingDisk(paths, one.disk, kept[i] ?? []);
+      const top = newTopLayer(paths, one.disk, one.top);
+      return { offered: one, disk: { ...disk, layers: [...disk.layers, top] }, toShip };
+    });
+    const result = new ArrivingDisks(paths, spec, before, arriving);
+    await result.#checkRoom();
+    return result;
+  }
+
+  async #checkRoom(): Promise<void> {
+    const bytes = this.arriving.reduce((sum, { offered, toShip }) => {
+      const shipped = offered.disk.layers.map(({ id }, i) => (toShip.some((l) => l.id === id) ? offered.layerBytes[i]! : 0));
+      return shipped.reduce((all, one) => all + one, sum);
+    }, 0);
+    if (bytes === 0) return;
+    const { bavail, bsize } = await statfs(this.paths.folder);
+    const availableBytes = bavail * bsize;
+    if (bytes <= availableBytes) return;
+    const what = `the machine's disks have ${bytes} bytes, this host ${availableBytes} to give (${this.paths.folder})`;
+    throw new TrmigError('E_NO_ROOM', what, { facts: { bytes, availableBytes } });
+  }
+
+  /** Layers that need not be sent. */
+  get have(): string[] {
+    const missing = new Set(this.arriving.flatMap(({ toShip }) => toShip.map(({ id }) => id)));
+    return this.arriving.flatMap(({ offered }) => offered.disk.layers.map(({ id }) => id)).filter((id) => !missing.has(id));
+  }
+
+  /** Makes the new top layers. What Machine.start needs of the disks. @throws TrmigError E_QEMU_IMG, E_DISK_FULL, E_FILE_ACCESS */
+  async prepare(): Promise<{ readonly chains: readonly MachineDisk[]; readonly topsOnly: boolean }> {
+    if (this.arriving.length > 0) {
+      const qemuImg = await findQemuImg(await findQemu(this.spec));
+      await makeLayerFolder(this.paths);
+      await removeGarbage(this.paths);
+      for (const { disk, offered } of this.arriving) {
+        await createOverlay(qemuImg, disk.layers.at(-1)!.file, offered.virtualBytes);
+      }
+    }
+    return { chains: this.arriving.map(({ disk }) => disk), topsOnly: true };
+  }
+
+  /** A layer's first frame. @throws TrmigError E_WIRE_GARBAGE, E_LAYER_*, E_DISK_FULL, E_FILE_ACCESS */
+  async begin(frame: LayerBeginFrame): Promise<void> {
+    const found = this.arriving.find(({ toShip }) => toShip.some(({ id }) => id === frame.layer));
+    if (found === undefined || this.#writer !== null || this.#frozen.has(frame.layer)) {
+      throw new TrmigError('E_WIRE_GARBAGE', `layer ${frame.layer} is not awaited now`);
+    }
+    const layer = found.toShip.find(({ id }) => id === frame.layer)!;
+    const writer = await LayerWriter.create(layer, frame.bytes);
+    this.#writer = { layer, writer, virtualBytes: found.offered.virtualBytes };
+    [this.#chunks, this.#bytes] = [0, frame.bytes];
+  }
+
+  /** @throws TrmigError as `begin` */
+  async take(frame: LayerChunkFrame): Promise<void> {
+    if (this.#writer === null) throw new TrmigError('E_WIRE_GARBAGE', 'a chunk of no layer');
+    if (this.#underway.length >= captureConcurrency) await this.#underway.shift();
+    const { kind: _kind, ...chunk } = frame;
+    const written = this.#writer.writer.write(chunk);
+    written.catch(() => undefined); // Reported when its turn comes.
+    this.#underway.push(written);
+    this.#chunks++;
+  }
+
+  /** @throws TrmigError as `begin`, E_LAYER_REFUSED for an image that names other files */
+  async end(frame: LayerEndFrame): Promise<void> {
+    while (this.#underway.length > 0) await this.#underway.shift();
+    const current = this.#writer;
+    if (current?.layer.id !== frame.layer || frame.chunks !== this.#chunks) {
+      throw new TrmigError('E_WIRE_GARBAGE', `layer ${frame.layer} ended after ${this.#chunks} of ${frame.chunks} chunks`);
+    }
+    const frozen = await current.writer.finish({ bytes: this.#bytes, digest: frame.digest }, current.virtualBytes);
+    this.#writer = null;
+    this.#frozen.set(frame.layer, frozen);
+  }
+
+  /** Whether all that was to come is here. */
+  get whole(): boolean {
+    return this.#writer === null && this.arriving.every(({ toShip }) => toShip.every(({ id }) => this.#frozen.has(id)));
+  }
+
+  /** All layers are here: puts them beneath the tops. @throws TrmigError E_DISKS, E_QMP_* */
+  async attach(machine: Machine): Promise<void> {
+    if (this.arriving.length === 0) return;
+    await recordFrozen(this.paths, this.#frozen);
+    await machine.withQmp((qmp) => attachLayers(qmp, this.arriving.map(({ disk }) => disk)));
+  }
+
+  /** The guest runs here: begins to merge what it arrived in, in the background of QEMU. @throws TrmigError E_QMP_*, E_QEMU_IMG */
+  async settle(machine: Machine): Promise<void> {
+    if (this.arriving.length === 0) return;
+    const qemuImg = await findQemuImg(await findQemu(this.spec));
+    const disks = this.arriving.map(({ disk }) => disk);
+    await machine.withQmp((qmp) => startFlatten({ qmp, paths: this.paths, disks, qemuImg }));
+  }
+
+  /** The machine does not become live here, and its QEMU is gone: what was kept before stays. */
+  async discard(): Promise<void> {
+    await Promise.allSettled(this.#underway);
+    await this.#writer?.writer.discard();
+    if (this.arriving.length === 0) return;
+    if (this.before === null) await rm(this.paths.disks, { force: true });
+    else await writeDisks(this.paths, this.before);
+    await removeGarbage(this.paths);
+    for (const { disk } of this.arriving) {
+      const { file } = disk.layers.at(-1)!;
+      if (path.dirname(file) !== this.paths.layers) await rm(file, { force: true });
+    }
+  }
+}
