@@ -33,4 +33,5 @@ export {
 } from './overlay.js';
 export { presync } from './presync.js';
 export { createOverlay, findQemuImg, virtualBytes } from './qemu-img.js';
+export { checkSharedLayers } from './offered-paths.js';
 export { reconcile, type Reconciled } from './reconcile.js';

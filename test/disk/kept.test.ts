@@ -6,12 +6,14 @@ import { flattenPlan } from '../../src/disk/flatten.js';
 import { arrivingDisk, commonBeginning, filesBeside, keptLayers, leaveDisks, recordFrozen, removeGarbage } from '../../src/disk/kept.js'; // prettier-ignore
 import { digestLayer } from '../../src/disk/layer-reader.js';
 import { newTopLayer } from '../../src/disk/overlay.js';
+import { createOverlay } from '../../src/disk/qemu-img.js';
+import { checkSharedLayers } from '../../src/disk/offered-paths.js';
 import { reconcileDisk } from '../../src/disk/reconcile.js';
 import { layerNode } from '../../src/machine/disk-chain.js';
 import { readDisks, writeDisks, type MachineDisk } from '../../src/machine/disks-file.js';
 import { disksForStart } from '../../src/machine/start-disks.js';
 import { seeded } from '../machine/random.js';
-import { diskStage, idOf, paperDisk, type DiskStage } from './stage.js';
+import { diskStage, idOf, mib, paperDisk, qemuImg, type DiskStage } from './stage.js';
 
 const layers = (...ids: number[][]): MachineDisk['layers'] => paperDisk(ids).layers;
 
@@ -182,4 +184,23 @@ t.test('what is merged lies between the lowest layer of the machine and its top'
   };
   t.same(plan(onBacking), [2, 3], 'a backing file is not written to');
   t.end();
+});
+
+t.test('a shared layer lies where the shared disk does, or is refused', async (t) => {
+  const { folder, paths } = diskStage(t);
+  const file = path.join(folder, 'root.raw');
+  writeFileSync(file, Buffer.alloc(mib));
+  const spec = { file, format: 'raw', readonly: false, shared: true } as const;
+  const base = { ...paperDisk([[1]]).layers[0]!, file, shared: true };
+  const over = newTopLayer(paths, paperDisk([[1]], { spec }), idOf(2));
+  const disk = (...of: MachineDisk['layers']): MachineDisk => ({ spec, readonly: false, layers: of });
+  await createOverlay(qemuImg, over.file, mib);
+  await t.resolves(checkSharedLayers(disk(base, over), mib));
+  await t.rejects(checkSharedLayers(disk(base, over), 2 * mib), { code: 'E_LAYER_REFUSED' }, 'of another size');
+  const refused = { code: 'E_LAYER_REFUSED', message: /is not the shared disk/ };
+  await t.rejects(checkSharedLayers(disk({ ...base, file: '/etc/shadow' }), mib), refused);
+  await t.rejects(checkSharedLayers(disk(base, { ...over, file: `${file}.x/../../etc/shadow` }), mib), refused);
+  const own = { ...disk(base), spec: { ...spec, shared: false } };
+  await t.rejects(checkSharedLayers(own, mib), refused, 'a disk that is not shared has no shared layers');
+  await t.resolves(checkSharedLayers(disk({ ...base, shared: false, file: '/h/1' }), mib), 'its path is not used here');
 });
