@@ -9,6 +9,7 @@ import {
   LayerWriter,
   arrivingDisk,
   attachLayers,
+  checkSharedLayers,
   createOverlay,
   findQemuImg,
   keptLayers,
@@ -61,6 +62,7 @@ export class ArrivingDisks {
    */
   static async admit(paths: MachinePaths, spec: MachineSpec, offer: string): Promise<ArrivingDisks> {
     const offered = parseDiskOffer(offer, spec.disks.length);
+    for (const { disk, virtualBytes } of offered) await checkSharedLayers(disk, virtualBytes);
     const before = await readDisks(paths);
     const kept = await keptLayers(paths);
     const arriving = offered.map((one, i): Arriving => {

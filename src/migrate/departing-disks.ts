@@ -97,6 +97,11 @@ export class DepartingDisks {
     }
   }
 
+  /** Shortly before the last stop, which waits for what the guest has asked of its disks. @throws TrmigError E_FILE_ACCESS */
+  async presync(): Promise<void> {
+    if (this.offered.some(({ disk }) => !disk.readonly)) await presync((await readDisks(this.machine.paths)) ?? []);
+  }
+
   /**
    * Sends the files of the frozen layers that the destination lacks.
    * @throws TrmigError E_FILE_ACCESS, E_LAYER_DAMAGED, E_ABORTED, the link's fault

@@ -342,6 +342,7 @@ class SourceRun {
 
   async #finish(): Promise<void> {
     const { tracer } = this.machine;
+    await this.#disks!.presync();
     this.#metrics.status = await tracer.status();
     this.#metrics.stopping();
     const finished = await tracer.finish(stopLeaseMs);

@@ -16,7 +16,8 @@
 enum {
     EVENT_END = 39,
     STATE_MAGIC = 0x31535254, /* "TRS1" */
-    QUIESCE_ROUNDS_MAX = 100000,
+    QUIESCE_MS_MAX = 5000, /* a disk's flush may take that long; one that never ends must not hold the guest */
+    QUIESCE_WAIT_US = 50,
     CLOSE_TIMEOUT_MS = 200,
 };
 
@@ -95,7 +96,8 @@ static bool run_queued_events(void)
  * record/replay QEMU's own drain does nothing. */
 static bool quiesce(void)
 {
-    for (int round = 0; round < QUIESCE_ROUNDS_MAX; round++) {
+    const uint64_t until_ns = host_ns() + QUIESCE_MS_MAX * 1000000ull;
+    while (host_ns() < until_ns) {
         bool busy = aio_poll(qemu_get_aio_context(), false);
         if (mode == MODE_ARMED) {
             busy = run_queued_events() || busy;
@@ -103,6 +105,9 @@ static bool quiesce(void)
         const bool in_flight = mode == MODE_ARMED && replay_state.block_request_id != tap_block_events();
         if (!busy && !in_flight) {
             return true;
+        }
+        if (!busy) {
+            g_usleep(QUIESCE_WAIT_US);
         }
     }
     return false;
