@@ -55,7 +55,10 @@ export function resultLines(report: MigrationReport, to: string, reportFile: str
     ],
   );
   if (moved)
-    pairs.push(['  digests', `ram ${digests.ram}, devices ${digests.devices}, registers ${digests.registers}`]);
+    pairs.push([
+      '  digests',
+      `ram ${digests.ram}, disks ${digests.disks}, devices ${digests.devices}, registers ${digests.registers}`,
+    ]);
   if (pacing.max > 0) {
     const mean = formatShare(pacing.meanWhileCatchingUp);
     pairs.push(['  pacing', `the vCPU slept up to ${formatShare(pacing.max)}, ${mean} on average while catching up`]);

@@ -81,7 +81,9 @@ export async function makeLayerFolder(paths: MachinePaths): Promise<void> {
  */
 export async function prepareOverlays(options: OverlayOptions): Promise<OverlayPlan> {
   const { qmp, paths, disks, qemuImg, ids, signal } = options;
-  const writable = disks.flatMap((disk, i) => (disk.readonly ? [] : [{ disk: i, layer: newTopLayer(paths, disk, ids?.[i]) }]));
+  const writable = disks.flatMap((disk, i) =>
+    disk.readonly ? [] : [{ disk: i, layer: newTopLayer(paths, disk, ids?.[i]) }],
+  );
   const added = writable.map((one) => ({ ...one, onto: topLayer(disks[one.disk]!) }));
   const full = added.find(({ disk }) => disks[disk]!.layers.length >= diskLayersMax);
   if (full) {

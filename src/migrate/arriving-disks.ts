@@ -77,7 +77,9 @@ export class ArrivingDisks {
 
   async #checkRoom(): Promise<void> {
     const bytes = this.arriving.reduce((sum, { offered, toShip }) => {
-      const shipped = offered.disk.layers.map(({ id }, i) => (toShip.some((l) => l.id === id) ? offered.layerBytes[i]! : 0));
+      const shipped = offered.disk.layers.map(({ id }, i) =>
+        toShip.some((l) => l.id === id) ? offered.layerBytes[i]! : 0,
+      );
       return shipped.reduce((all, one) => all + one, sum);
     }, 0);
     if (bytes === 0) return;
@@ -91,7 +93,9 @@ export class ArrivingDisks {
   /** Layers that need not be sent. */
   get have(): string[] {
     const missing = new Set(this.arriving.flatMap(({ toShip }) => toShip.map(({ id }) => id)));
-    return this.arriving.flatMap(({ offered }) => offered.disk.layers.map(({ id }) => id)).filter((id) => !missing.has(id));
+    return this.arriving
+      .flatMap(({ offered }) => offered.disk.layers.map(({ id }) => id))
+      .filter((id) => !missing.has(id));
   }
 
   /** Makes the new top layers. What Machine.start needs of the disks. @throws TrmigError E_QEMU_IMG, E_DISK_FULL, E_FILE_ACCESS */
@@ -135,7 +139,10 @@ export class ArrivingDisks {
     while (this.#underway.length > 0) await this.#underway.shift();
     const current = this.#writer;
     if (current?.layer.id !== frame.layer || frame.chunks !== this.#chunks) {
-      throw new TrmigError('E_WIRE_GARBAGE', `layer ${frame.layer} ended after ${this.#chunks} of ${frame.chunks} chunks`);
+      throw new TrmigError(
+        'E_WIRE_GARBAGE',
+        `layer ${frame.layer} ended after ${this.#chunks} of ${frame.chunks} chunks`,
+      );
     }
     const frozen = await current.writer.finish({ bytes: this.#bytes, digest: frame.digest }, current.virtualBytes);
     this.#writer = null;
@@ -151,7 +158,12 @@ export class ArrivingDisks {
   async attach(machine: Machine): Promise<void> {
     if (this.arriving.length === 0) return;
     await recordFrozen(this.paths, this.#frozen);
-    await machine.withQmp((qmp) => attachLayers(qmp, this.arriving.map(({ disk }) => disk)));
+    await machine.withQmp((qmp) =>
+      attachLayers(
+        qmp,
+        this.arriving.map(({ disk }) => disk),
+      ),
+    );
   }
 
   /** The guest runs here: begins to merge what it arrived in, in the background of QEMU. @throws TrmigError E_QMP_*, E_QEMU_IMG */

@@ -8,6 +8,7 @@ import { checkSameBlocks, type ImageProcess } from '../checkpoint/index.js';
 import { qemuStopMsMax } from '../limits.js';
 import { Machine, checkSpec, type Home, type MachineSpec, type QmpClient } from '../machine/index.js';
 import type { OfferFrame } from '../wire/frames.js';
+import { DiskWitness } from './disk-witness.js';
 import { ArrivingDisks } from './arriving-disks.js';
 import { beginArrival, clearAbandoned, endArrival } from './arrival.js';
 import { checkRoom } from './room.js';
@@ -27,6 +28,7 @@ export class ArrivingMachine {
   #machine: Machine | null = null;
   #target: ImageProcess | null = null;
   #monitor: QmpClient | null = null;
+  #witness: DiskWitness | null = null;
   #arriving = false;
 
   private constructor(
@@ -89,9 +91,28 @@ export class ArrivingMachine {
     checkSameBlocks(this.offer.blocks, hello.blocks);
   }
 
-  /** Opens what going live will need, while there is time. @throws TrmigError E_QMP_* */
-  async readyToAnnounce(): Promise<void> {
+  /** Prepares what going live will need, while there is time. @throws TrmigError E_QMP_*, E_DISKS, E_QEMU_IMG */
+  async makeReady(): Promise<void> {
+    if (this.offer.verify) this.#witness = await DiskWitness.prepare(this.machine);
+    await this.#openMonitor();
+  }
+
+  async #openMonitor(): Promise<void> {
     if (this.spec.nics.length > 0) this.#monitor = await this.machine.openQmp();
+  }
+
+  /** At the last instruction, before it goes live: with `verify`, its disks are frozen to be digested. @throws TrmigError E_QMP_* */
+  async freezeDisks(): Promise<void> {
+    if (this.#witness === null) return;
+    // QEMU's monitor serves one client at a time.
+    this.#monitor?.close();
+    await this.#witness.freeze();
+    await this.#openMonitor();
+  }
+
+  /** The digest of its disks as they were frozen; '' for none. @throws TrmigError E_QEMU_IMG, E_FILE_ACCESS */
+  async digestDisks(): Promise<string> {
+    return (await this.#witness?.digest()) ?? '';
   }
 
   /** The network learns where the guest is now: from QEMU's own RARP packets, before the guest itself says anything. */

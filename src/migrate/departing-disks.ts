@@ -30,6 +30,7 @@ import {
 } from '../machine/index.js';
 import type { Link } from '../wire/link.js';
 import { formatDiskOffer, type OfferedDisk } from './disk-offer.js';
+import { DiskWitness } from './disk-witness.js';
 
 /** A read-only disk's own top layer, put there by an earlier arrival, holds nothing. */
 const offeredLayers = ({ readonly, layers }: MachineDisk): readonly Layer[] =>
@@ -37,6 +38,7 @@ const offeredLayers = ({ readonly, layers }: MachineDisk): readonly Layer[] =>
 
 export class DepartingDisks {
   readonly #frozen = new Map<string, FrozenFile>();
+  #witness: DiskWitness | null = null;
 
   private constructor(
     readonly machine: Machine,
@@ -127,16 +129,29 @@ export class DepartingDisks {
   }
 
   /**
-   * The machine is live elsewhere and its QEMU here has ended: keeps the frozen layers for the way back, with what tells later
-   * whether they are intact. @throws TrmigError E_DISKS, E_FILE_ACCESS
+   * The digest of all disks as the guest, which stands at its last instruction, sees them; '' without disks.
+   * @throws TrmigError E_DISKS, E_QEMU_IMG, E_QMP_*, E_FILE_ACCESS
    */
-  async left(): Promise<void> {
+  async digest(): Promise<string> {
+    this.#witness = await DiskWitness.prepare(this.machine);
+    await this.#witness?.freeze();
+    return (await this.#witness?.digest()) ?? '';
+  }
+
+  /**
+   * The machine is live elsewhere and its QEMU here has ended: keeps the frozen layers for the way back, with what tells later
+   * whether they are intact.
+   * @param options.topsToo the destination froze the same top layers: they are kept as well
+   * @throws TrmigError E_DISKS, E_FILE_ACCESS
+   */
+  async left({ topsToo }: { readonly topsToo: boolean }): Promise<void> {
     if (this.offered.length === 0) return;
-    const unread = this.offered
-      .flatMap(({ disk }) => disk.layers)
+    await this.#witness?.remove();
+    const unread = ((await readDisks(this.machine.paths)) ?? [])
+      .flatMap(({ readonly, layers }) => (readonly || topsToo ? layers : layers.slice(0, -1)))
       .filter((layer) => layer.frozen === undefined && !layer.shared && !this.#frozen.has(layer.id));
     for (const layer of unread) this.#frozen.set(layer.id, await digestLayer(layer));
     await recordFrozen(this.machine.paths, this.#frozen);
-    await leaveDisks(this.machine.paths);
+    await leaveDisks(this.machine.paths, { topsToo });
   }
 }

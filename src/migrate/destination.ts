@@ -179,7 +179,11 @@ class DestinationRun {
       case 'launch':
         return this.#launch();
       case 'sendAccept':
-        return this.link.send({ kind: 'accept', migrationId: this.offer.migrationId, have: this.#arriving!.disks.have });
+        return this.link.send({
+          kind: 'accept',
+          migrationId: this.offer.migrationId,
+          have: this.#arriving!.disks.have,
+        });
       case 'sendRefuse':
         return this.#tell({ kind: 'refuse', ...this.#refusal(effect.error) });
       case 'restore':
@@ -265,7 +269,7 @@ class DestinationRun {
 
   async #play(): Promise<void> {
     const { tracer } = this.#machine;
-    await this.#arriving!.readyToAnnounce();
+    await this.#arriving!.makeReady();
     const stream = await tracer.openStream(streamName);
     void this.#watch();
     await tracer.play({ stream: streamName });
@@ -332,6 +336,7 @@ class DestinationRun {
   async #goLive(): Promise<void> {
     const { tracer } = this.#machine;
     const begunNs = nowNs();
+    await this.#arriving!.freezeDisks();
     const { virtualNs, pauses, frozen } = await tracer.live({ freeze: this.offer.verify });
     this.#arriving!.announce();
     this.#frozen = frozen ?? null;
@@ -359,7 +364,7 @@ class DestinationRun {
   async #verify(frozen: FrozenImage): Promise<void> {
     try {
       const ram = await digestBlocks(frozen.pid, frozen.blocks);
-      await this.link.send({ kind: 'verify', ram });
+      await this.link.send({ kind: 'verify', ram, disks: await this.#arriving!.digestDisks() });
     } finally {
       await this.#machine.tracer.thaw(frozen.pid).catch(() => undefined);
     }

@@ -33,7 +33,8 @@ export function formatDiskOffer(offered: readonly OfferedDisk[]): string {
 /** @throws TrmigError E_DISKS when it is not what `formatDiskOffer` makes, or is for another number of disks than `count` */
 export function parseDiskOffer(text: string, count: number): OfferedDisk[] {
   const source = "the source's disks";
-  const refuse = (why: string, cause?: unknown): TrmigError => new TrmigError('E_DISKS', `${source}: ${why}`, { cause });
+  const refuse = (why: string, cause?: unknown): TrmigError =>
+    new TrmigError('E_DISKS', `${source}: ${why}`, { cause });
   let value: unknown;
   try {
     value = text === '' ? { disks: { format: 1, disks: [] }, more: [] } : JSON.parse(text);
@@ -44,7 +45,8 @@ export function parseDiskOffer(text: string, count: number): OfferedDisk[] {
   if (!parsed.success) throw refuse(z.prettifyError(parsed.error).split('\n')[0]!);
   const disks = parseDisks(JSON.stringify(parsed.data.disks), source);
   const { more } = parsed.data;
-  if (disks.length !== count || more.length !== count) throw refuse(`${disks.length} of them for ${count} of the spec's`);
+  if (disks.length !== count || more.length !== count)
+    throw refuse(`${disks.length} of them for ${count} of the spec's`);
   return disks.map((disk, i) => {
     const { layerBytes, ...rest } = more[i]!;
     if (layerBytes.length !== disk.layers.length) throw refuse(`disk ${i} does not say how long its layers are`);

@@ -44,6 +44,7 @@ const pipelineLogMs = 40;
 export class SourceMetrics {
   qemu = '';
   ram: Comparison = 'skipped';
+  disks: Comparison = 'skipped';
   /** What a journal record takes at best; 0 before the first. Predicts those inside the handover. */
   journalMs = 0;
   /** After the arming: the tracer's own list of pauses. */
@@ -329,7 +330,7 @@ export class SourceMetrics {
         afterBase: this.#bytesAtBase === 0 ? 0 : totalBytes(sent) - this.#bytesAtBase,
       },
       log: { ...this.#log, wireBytes: sent.log, instructions: this.#last?.to ?? 0 },
-      digests: { ram: this.ram, devices: compare('devices'), registers: compare('registers') },
+      digests: { ram: this.ram, disks: this.disks, devices: compare('devices'), registers: compare('registers') },
       pacing: {
         max: this.#pace.max,
         meanWhileCatchingUp: catchingUpMs > 0 ? this.#pace.weighted / catchingUpMs : 0,

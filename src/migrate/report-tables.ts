@@ -69,6 +69,7 @@ export function digestsSection({ digests }: MigrationReport): Markup {
     ['Registers', state(digests.registers)],
     ['Device state', state(digests.devices)],
     ['Memory', state(digests.ram)],
+    ['Disks', state(digests.disks)],
   ]);
 }
 

@@ -41,11 +41,13 @@ function handover({ downtimeMs, predictedDowntimeMs }: MigrationReport): string[
   ];
 }
 
-const digested = { registers: 'registers', devices: 'device state', ram: 'memory' } as const;
+const digested = { registers: 'registers', devices: 'device state', ram: 'memory', disks: 'disks' } as const;
 
 function proof({ digests }: MigrationReport): string[] {
   const named = (state: string): string[] =>
-    (['registers', 'devices', 'ram'] as const).filter((part) => digests[part] === state).map((part) => digested[part]);
+    (['registers', 'devices', 'ram', 'disks'] as const)
+      .filter((part) => digests[part] === state)
+      .map((part) => digested[part]);
   const [equal, different, skipped] = [named('equal'), named('different'), named('skipped')];
   return [
     ...(equal.length > 0

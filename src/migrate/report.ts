@@ -92,6 +92,7 @@ export interface MigrationReport {
   };
   readonly digests: {
     readonly ram: Comparison;
+    readonly disks: Comparison;
     readonly devices: Comparison;
     readonly registers: Comparison;
   };

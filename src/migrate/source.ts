@@ -8,7 +8,7 @@ import { progressTickMs, stopLeaseMs, verifyMsMax } from '../limits.js';
 import { WireEncoder, encodedHeader, type Segment } from '../log/index.js';
 import type { ArmCheckpointReply, Machine } from '../machine/index.js';
 import { digestBlocks } from '../native/index.js';
-import type { ReadyFrame, SessionFrame } from '../wire/frames.js';
+import type { ReadyFrame, SessionFrame, VerifyFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
 import { converge } from './converge.js';
 import type { ConvergencePolicy } from './convergence.js';
@@ -71,7 +71,7 @@ class SourceRun {
   #have: readonly string[] = [];
   #thawed: Promise<void> | null = null;
   #renewing: NodeJS.Timeout | null = null;
-  #verified: { readonly resolve: (ram: string) => void; readonly ram: Promise<string> };
+  #verified: { readonly resolve: (there: VerifyFrame) => void; readonly there: Promise<VerifyFrame> };
 
   constructor(
     readonly machine: Machine,
@@ -80,8 +80,8 @@ class SourceRun {
     readonly options: SourceOptions,
   ) {
     this.#metrics = new SourceMetrics(migrationId, link, machine.spec, options.verify);
-    let resolve: (ram: string) => void = () => undefined;
-    this.#verified = { ram: new Promise((done) => (resolve = done)), resolve: (ram) => resolve(ram) };
+    let resolve: (there: VerifyFrame) => void = () => undefined;
+    this.#verified = { there: new Promise((done) => (resolve = done)), resolve: (there) => resolve(there) };
     this.#session = new Session<SourcePhase, SourceEvent, SourceEffect>({
       initial: { at: 'connecting' },
       next: nextSource,
@@ -200,7 +200,7 @@ class SourceRun {
         this.#session.dispatch({ type: 'live' });
         return;
       case 'verify':
-        this.#verified.resolve(frame.ram);
+        this.#verified.resolve(frame);
         return;
       case 'query':
         this.#session.dispatch({ type: 'asked' });
@@ -243,10 +243,7 @@ class SourceRun {
         return this.link.send({ kind: 'commit', migrationId: this.migrationId, epoch: this.#journal!.epoch });
       case 'redial': // This session has one connection: a later command goes on from the journal.
         this.#session.error ??= new TrmigError('E_PEER_GONE', 'the connection broke while the machine was given away');
-        {
-          this.#session.stopHere();
-          return;
-        }
+        return this.#session.stopHere();
       case 'sendAnswer':
         return this.#answer(effect.holder);
       case 'sendAbort':
@@ -375,18 +372,24 @@ class SourceRun {
     this.#session.dispatch({ type: 'returned' });
   }
 
-  /** The stopped memory is the last witness: with `verify` it is digested first. */
   async #retire(): Promise<void> {
-    if (this.options.verify) {
-      const { pid, blocks } = await this.machine.tracer.hello();
-      const here = await digestBlocks(pid, blocks);
-      const timeout = new Promise<null>((done) => setTimeout(() => done(null), verifyMsMax).unref());
-      const there = await Promise.race([this.#verified.ram, timeout]);
-      this.#metrics.ram = there === null ? 'skipped' : here === there ? 'equal' : 'different';
-    }
+    const sameDisks = this.options.verify && (await this.#compare());
     this.#over.abort();
     await this.machine.stop({ graceful: false });
-    await this.#disks!.left();
+    await this.#disks!.left({ topsToo: sameDisks });
+  }
+
+  /** The stopped machine is the last witness: its memory and disks against the destination's. Whether the disks were equal. */
+  async #compare(): Promise<boolean> {
+    const { pid, blocks } = await this.machine.tracer.hello();
+    const ram = await digestBlocks(pid, blocks);
+    const disks = await this.#disks!.digest();
+    const timeout = new Promise<null>((done) => setTimeout(() => done(null), verifyMsMax).unref());
+    const there = await Promise.race([this.#verified.there, timeout]);
+    if (there === null) return false;
+    this.#metrics.ram = ram === there.ram ? 'equal' : 'different';
+    if (disks !== '') this.#metrics.disks = disks === there.disks ? 'equal' : 'different';
+    return this.#metrics.disks === 'equal';
   }
 }
 

@@ -307,9 +307,9 @@ const CODECS: { readonly [K in FrameKind]: Codec<K> } = {
     read: migrationIdOnly,
   }),
   verify: codec('verify', {
-    encode: (b, f) => wire.Verify.createVerify(b, b.createString(f.ram)),
+    encode: (b, f) => wire.Verify.createVerify(b, b.createString(f.ram), f.disks === '' ? 0 : b.createString(f.disks)),
     root: (buffer) => wire.Verify.getRootAsVerify(buffer),
-    read: (t) => ({ ram: hex(t.ram(), 'ram') }),
+    read: (t) => ({ ram: hex(t.ram(), 'ram'), disks: hex(t.disks() ?? '', 'disks') }),
   }),
   abort: codec('abort', {
     encode: (b, f) => wire.Abort.createAbort(b, b.createString(f.code), b.createString(clipped(f.message))),

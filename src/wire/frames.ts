@@ -203,10 +203,12 @@ export interface RetiredFrame {
   readonly migrationId: string;
 }
 
-/** The sender's XXH3-128 over all RAM blocks at the log's last instruction. */
+/** The sender's XXH3-128 over all RAM blocks at the log's last instruction, and over what its guest then saw on its disks. */
 export interface VerifyFrame {
   readonly kind: 'verify';
   readonly ram: string;
+  /** '' without disks. */
+  readonly disks: string;
 }
 
 /** The sender gives up this migration. Never sent by a source that has relinquished. */

@@ -79,7 +79,7 @@ export const completed: MigrationReport = {
     afterBase: 11_402,
   },
   log: { rawBytes: 61_233, wireBytes: 12_804, events: 14_120, segments: 233, instructions: 311_204_331 },
-  digests: { ram: 'equal', devices: 'equal', registers: 'equal' },
+  digests: { ram: 'equal', disks: 'skipped', devices: 'equal', registers: 'equal' },
   pacing: { max: 0.35, meanWhileCatchingUp: 0.092, pacedMs: 96.4 },
   clock: { shift: 3, behindMs: 41.2 },
   samples: Array.from({ length: 47 }, (_, index) => sampleAt(126 + index * 47.4, index)),
@@ -93,7 +93,7 @@ const unmoved = {
   ...completed,
   downtimeMs: null,
   downtime: null,
-  digests: { ram: 'skipped', devices: 'skipped', registers: 'skipped' },
+  digests: { ram: 'skipped', disks: 'skipped', devices: 'skipped', registers: 'skipped' },
   clock: { shift: 3, behindMs: null },
 } as const;
 
@@ -137,7 +137,7 @@ export const failed: MigrationReport = {
 export const unresolved: MigrationReport = {
   ...failed,
   owner: 'unresolved',
-  digests: { ram: 'skipped', devices: 'different', registers: 'equal' },
+  digests: { ram: 'skipped', disks: 'skipped', devices: 'different', registers: 'equal' },
 };
 
 /** Foreign text wherever text comes from elsewhere. */

@@ -51,7 +51,7 @@ async function move(t: Test, from: Home, to: Home, listening: TestReceiver): Pro
   t.comment(`downtime ${report.downtimeMs?.toFixed(1)} ms; base ${base}, disk ${disk}, log ${log} bytes`);
   t.equal(error, null);
   t.match(report, { outcome: 'completed', owner: 'destination' });
-  t.same(report.digests, { ram: 'equal', devices: 'equal', registers: 'equal' });
+  t.same(report.digests, { ram: 'equal', disks: 'equal', devices: 'equal', registers: 'equal' });
   await until('the receiver says how it went', () => listening.results.length > arrivals);
   t.match(listening.results.at(-1), { machine: 'm', phase: { at: 'live' }, error: null });
   await waitForLines(to.machine('m').consoleLog, 3);
@@ -64,7 +64,10 @@ async function ask(home: Home, word: string, answer: RegExp): Promise<void> {
   const console = createConnection(consoleSocket);
   console.on('error', () => undefined);
   console.write(`${word}\n`);
-  await until(`the guest answers '${word}'`, () => answer.test(consoleText(consoleLog)) || consoleText(consoleLog).includes('CORRUPT'));
+  await until(
+    `the guest answers '${word}'`,
+    () => answer.test(consoleText(consoleLog)) || consoleText(consoleLog).includes('CORRUPT'),
+  );
   console.destroy();
 }
 
@@ -83,7 +86,7 @@ t.test('a guest with a disk moves to another host and back', generously, async (
   t.ok(there.bytes.disk > 0, 'the frozen layer was sent');
   await ask(b, 'verify', /verify: ok \d+ records/);
   const kept = await readDisks(a.machine('m'));
-  t.equal(kept?.[0]?.layers.length, 1, 'the source keeps the frozen layer, and not the one that went on elsewhere');
+  t.equal(kept?.[0]?.layers.length, 2, 'the source keeps what was frozen at the checkpoint and at the handover');
 
   const at = consoleText(a.machine('m').consoleLog).length;
   const back = await move(t, b, a, receivers.a);

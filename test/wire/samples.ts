@@ -79,7 +79,7 @@ export const SAMPLES: { readonly [K in FrameKind]: FrameOf<K> } = {
   commit: { kind: 'commit', migrationId: 'id', epoch: 3 },
   live: { kind: 'live', virtualNs: 1, journalNs: 2, flipNs: 3, startNs: 4, totalNs: 5 },
   retired: { kind: 'retired', migrationId: 'id' },
-  verify: { kind: 'verify', ram: '00ff' },
+  verify: { kind: 'verify', ram: '00ff', disks: 'd15c' },
   abort: { kind: 'abort', code: 'E_ABORTED', message: 'cancelled' },
   declined: { kind: 'declined', migrationId: 'id', reason: 'its QEMU died' },
   query: { kind: 'query', migrationId: 'id' },
