@@ -68,12 +68,12 @@ async function finalSegment(socket: net.Socket): Promise<void> {
 function count(chunks: readonly Buffer[], seconds: number, fromVirtualNs: number): Recorded {
   const decoder = new TracerFrameDecoder();
   const segments: Segment[] = chunks.flatMap((chunk) => decoder.push(chunk));
-  const encoder = new WireEncoder();
+  const encoder = new WireEncoder({ columnar: true });
   const sum = (of: (segment: Segment) => number): number => segments.reduce((total, next) => total + of(next), 0);
   return {
     seconds,
     rawBytes: sum(({ payload }) => payload.length),
-    wireBytes: sum((segment) => encoder.encode(segment).length),
+    wireBytes: sum((segment) => encoder.encode(segment).bytes.length),
     events: sum(({ events }) => events),
     virtualNs: (segments.at(-1)?.virtualNs ?? fromVirtualNs) - fromVirtualNs,
   };

@@ -1,19 +1,21 @@
-// A segment's payload in two encodings. On the wire one zstd context lives as long as the link and is flushed for each
-// segment, so that tiny segments compress against their past; whoever reconnects begins with a new pair of codecs. On disk
-// each segment is a frame of its own, so that reading may start anywhere.
+// A segment's payload where it is stored or sent. On the wire what the coder has learned lives as long as the link, so that
+// tiny segments profit from their past; whoever reconnects begins with a new pair of codecs. On disk each segment stands by
+// itself, so that reading may start anywhere.
+//
+// Payloads are columnar (columnar.ts). Plain zstd is for peers that do not read that, and in recordings older than it.
 //
 // Invariants:
 // - A decoder never produces, or reserves, more than the payload bytes that a header promised and `limits` allow.
 // - A segment comes out only after its checksum, its events and its instructions were compared with its header.
-// - A wire decoder that has failed stays failed: its context no longer matches the sender's.
-import binding from 'zstd-napi/binding.js';
+// - A wire decoder that has failed stays failed: what it knows is not what the sender knows any more.
 import { TrmigError } from '../errors.js';
-import { logWindowLog, segmentPayloadBytesMax, zstdWindowLogMax } from '../limits.js';
+import { segmentPayloadBytesMax } from '../limits.js';
+import { alone, decodeColumnar, encodeColumnar } from './columnar.js';
+import { EventModel } from './event-model.js';
+import { prime } from './primer.js';
+import { LeanReader, LeanWriter, SegmentLine } from './segment-line.js';
 import { checkSegment, type Segment, type SegmentEncoding, type SegmentHeader } from './segment.js';
-
-const { CCtx, CParameter, DCtx, DParameter, EndDirective, ResetDirective, compressBound, getFrameContentSize } =
-  binding;
-const compressionLevel = 3; // the next levels cost twice the time for a few per cent
+import { StreamSqueezer, StreamUnsqueezer, frames, type Unsqueezer } from './zstd.js';
 
 /** What a receiver needs to know beside the encoded bytes. */
 export interface EncodedHeader extends SegmentHeader {
@@ -21,86 +23,103 @@ export interface EncodedHeader extends SegmentHeader {
   readonly payloadBytes: number;
 }
 
-/** The header that belongs to what `WireEncoder.encode` or `encodeForDisk` made of the same segment. */
-export function encodedHeader(segment: Segment): EncodedHeader {
-  const { payload, ...header } = segment;
-  return { ...header, encoding: payload.length === 0 ? 'raw' : 'zstd', payloadBytes: payload.length };
+/** A segment as it crosses or lies. */
+export interface EncodedSegment<Header = EncodedHeader> {
+  readonly header: Header;
+  readonly bytes: Buffer;
 }
+
+function encoded(segment: Segment, encoding: SegmentEncoding, bytes: Buffer): EncodedSegment {
+  const { payload, ...header } = segment;
+  return { header: { ...header, encoding, payloadBytes: payload.length }, bytes };
+}
+
+const empty = (segment: Segment): EncodedSegment => encoded(segment, 'raw', Buffer.alloc(0));
 
 /** The sending half of a link's log. */
 export class WireEncoder {
-  readonly #context = new CCtx();
+  readonly #zstd = new StreamSqueezer();
+  readonly #model = prime(new EventModel());
+  readonly #line = new SegmentLine();
+  #columnar: boolean;
 
-  constructor() {
-    this.#context.setParameter(CParameter.compressionLevel, compressionLevel);
-    this.#context.setParameter(CParameter.windowLog, logWindowLog);
+  /** @param options  `columnar`: whether the peer reads more than plain zstd */
+  constructor(options: { readonly columnar: boolean }) {
+    this.#columnar = options.columnar;
   }
 
-  /** The payload's bytes for the wire; an empty payload is no bytes. Must be sent in the order of the calls. */
-  encode(segment: Segment): Buffer {
+  /**
+   * A segment for the wire, to be sent in the order of the calls. The header is null when it is told by the bytes: that is
+   * so only if the peer reads columnar ones, and never of the final segment.
+   */
+  encode(segment: Segment): EncodedSegment<EncodedHeader | null> {
     const { payload } = segment;
-    if (payload.length === 0) return Buffer.alloc(0);
-    const pieces: Buffer[] = [];
-    for (let at = 0, more = true; more;) {
-      const piece = Buffer.allocUnsafe(compressBound(payload.length - at) + 64);
-      const [left, produced, consumed] = this.#context.compressStream2(piece, payload.subarray(at), EndDirective.flush);
-      pieces.push(piece.subarray(0, produced));
-      at += consumed;
-      more = left > 0 || at < payload.length;
+    const lean = this.#columnar && payload.length > 0 && this.#line.fits(segment);
+    const bytes = this.#columnar && payload.length > 0 ? this.#encodeColumnar(segment, lean) : null;
+    this.#line.took(segment, this.#model.clockNs);
+    if (bytes !== null) return lean ? { header: null, bytes } : encoded(segment, 'columnar', bytes);
+    return payload.length === 0 ? empty(segment) : encoded(segment, 'zstd', this.#zstd.squeeze(payload));
+  }
+
+  #encodeColumnar(segment: Segment, lean: boolean): Buffer | null {
+    const around = lean ? new LeanWriter(this.#line, segment, this.#model) : alone(placeOf(segment));
+    try {
+      return encodeColumnar(this.#model, this.#zstd, segment.payload, around);
+    } catch {
+      // No valid events, which nobody should have sealed. The model has gone astray over them, and the peer's has not.
+      this.#columnar = false;
+      return null;
     }
-    // Sized copies: the scratch space is as large as the payload, the outcome a fraction of it.
-    return Buffer.concat(pieces);
   }
 }
 
 /** The receiving half. */
 export class WireDecoder {
-  readonly #context = new DCtx();
+  readonly #zstd = new StreamUnsqueezer();
+  readonly #model = prime(new EventModel());
+  readonly #line = new SegmentLine();
   #fault: TrmigError | null = null;
 
-  constructor() {
-    this.#context.setParameter(DParameter.windowLogMax, logWindowLog);
-  }
-
   /**
+   * @param header  null when the bytes hold it
    * @throws TrmigError E_LOG_SEGMENT or E_LOG_EVENT; from then on each call throws the same.
    */
-  decode(header: EncodedHeader, bytes: Uint8Array): Segment {
+  decode(header: EncodedHeader | null, bytes: Uint8Array): Segment {
     if (this.#fault !== null) throw this.#fault;
     try {
-      return finish(header, header.encoding === 'raw' ? bytes : this.#inflate(header, bytes));
+      const segment = header === null ? this.#lean(bytes) : decodePayload(header, bytes, this.#model, this.#zstd);
+      this.#line.took(segment, this.#model.clockNs);
+      return segment;
     } catch (error) {
-      this.#fault = error instanceof TrmigError ? error : undecodable(header, error);
+      const seq = header?.seq ?? (this.#line.last?.seq ?? -1) + 1;
+      this.#fault = error instanceof TrmigError ? error : undecodable(seq, error);
       throw this.#fault;
     }
   }
 
-  #inflate(header: EncodedHeader, bytes: Uint8Array): Buffer {
-    // One byte more than promised: a payload that is too long shows as such, and goes no further.
-    const output = Buffer.allocUnsafeSlow(boundedLength(header) + 1);
-    let filled = 0;
-    for (let at = 0; at < bytes.length;) {
-      const [, produced, consumed] = this.#context.decompressStream(output.subarray(filled), bytes.subarray(at));
-      filled += produced;
-      at += consumed;
-      if (filled > header.payloadBytes || (produced === 0 && consumed === 0)) throw wrongLength(header);
-    }
-    if (filled !== header.payloadBytes) throw wrongLength(header);
-    return output.subarray(0, filled);
+  #lean(bytes: Uint8Array): Segment {
+    const around = new LeanReader(this.#line, this.#model);
+    return around.segment(decodeColumnar(this.#model, this.#zstd, bytes, around));
   }
 }
 
-const diskEncoder = new CCtx();
-diskEncoder.setParameter(CParameter.compressionLevel, compressionLevel);
-const diskDecoder = new DCtx();
-diskDecoder.setParameter(DParameter.windowLogMax, zstdWindowLogMax);
+let scratch: EventModel | null = null;
 
-/** The payload as a zstd frame of its own; an empty payload is no bytes. */
-export function encodeForDisk(segment: Segment): Buffer {
-  const { payload } = segment;
-  if (payload.length === 0) return Buffer.alloc(0);
-  const output = Buffer.allocUnsafe(compressBound(payload.length));
-  return Buffer.from(output.subarray(0, diskEncoder.compress2(output, payload)));
+/** The model with which each segment on disk begins. */
+function modelForDisk(): EventModel {
+  scratch ??= new EventModel();
+  return prime(scratch);
+}
+
+/** A segment as it lies in a recording. */
+export function encodeForDisk(segment: Segment): EncodedSegment {
+  if (segment.payload.length === 0) return empty(segment);
+  try {
+    const bytes = encodeColumnar(modelForDisk(), frames, segment.payload, alone(placeOf(segment)));
+    return encoded(segment, 'columnar', bytes);
+  } catch {
+    return encoded(segment, 'zstd', frames.squeeze(segment.payload)); // no valid events, which nobody should have sealed
+  }
 }
 
 /**
@@ -108,39 +127,41 @@ export function encodeForDisk(segment: Segment): Buffer {
  * @throws TrmigError E_LOG_SEGMENT or E_LOG_EVENT.
  */
 export function decodeFromDisk(header: EncodedHeader, bytes: Uint8Array): Segment {
-  if (header.encoding === 'raw') return finish(header, bytes);
-  const output = Buffer.allocUnsafeSlow(boundedLength(header));
-  let filled;
   try {
-    if (getFrameContentSize(bytes) !== header.payloadBytes) throw wrongLength(header);
-    filled = diskDecoder.decompress(output, bytes);
+    return decodePayload(header, bytes, modelForDisk(), frames);
   } catch (error) {
-    diskDecoder.reset(ResetDirective.sessionOnly);
-    throw error instanceof TrmigError ? error : undecodable(header, error);
+    throw error instanceof TrmigError ? error : undecodable(header.seq, error);
   }
-  if (filled !== header.payloadBytes) throw wrongLength(header);
-  return finish(header, output);
 }
 
-function finish(header: EncodedHeader, payload: Uint8Array): Segment {
-  if (payload.length !== header.payloadBytes) throw wrongLength(header);
-  const { encoding: _encoding, payloadBytes: _payloadBytes, ...rest } = header;
+const placeOf = (segment: Segment): { payloadBytes: number; from: number } => ({
+  payloadBytes: segment.payload.length,
+  from: segment.from,
+});
+
+function decodePayload(header: EncodedHeader, bytes: Uint8Array, model: EventModel, zstd: Unsqueezer): Segment {
+  const { encoding, payloadBytes, ...rest } = header;
+  if (payloadBytes > segmentPayloadBytesMax) {
+    throw fault(header.seq, `a payload of ${payloadBytes} bytes is larger than ${segmentPayloadBytesMax}`);
+  }
+  const payload = payloadOf();
+  if (payload.length !== payloadBytes) {
+    throw fault(header.seq, `its bytes are not the ${payloadBytes} bytes of payload that its header promises`);
+  }
   const segment = { ...rest, payload: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength) };
   checkSegment(segment);
   return segment;
+
+  function payloadOf(): Uint8Array {
+    if (encoding === 'raw') return bytes;
+    if (encoding === 'zstd') return zstd.unsqueeze(bytes, payloadBytes);
+    return decodeColumnar(model, zstd, bytes, alone({ payloadBytes, from: header.from }));
+  }
 }
 
-function boundedLength(header: EncodedHeader): number {
-  if (header.payloadBytes <= segmentPayloadBytesMax) return header.payloadBytes;
-  throw fault(header, `a payload of ${header.payloadBytes} bytes is larger than ${segmentPayloadBytesMax}`);
-}
+const undecodable = (seq: number, cause: unknown): TrmigError =>
+  fault(seq, `its bytes cannot be decoded (${cause instanceof Error ? cause.message : String(cause)})`, cause);
 
-const wrongLength = (header: EncodedHeader): TrmigError =>
-  fault(header, `its bytes do not hold the ${header.payloadBytes} bytes of payload that its header promises`);
-
-const undecodable = (header: EncodedHeader, cause: unknown): TrmigError =>
-  fault(header, `its bytes cannot be decompressed (${cause instanceof Error ? cause.message : String(cause)})`, cause);
-
-function fault(header: SegmentHeader, why: string, cause?: unknown): TrmigError {
-  return new TrmigError('E_LOG_SEGMENT', `segment ${header.seq}: ${why}`, { facts: { seq: header.seq }, cause });
+function fault(seq: number, why: string, cause?: unknown): TrmigError {
+  return new TrmigError('E_LOG_SEGMENT', `segment ${seq}: ${why}`, { facts: { seq }, cause });
 }

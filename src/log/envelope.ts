@@ -16,12 +16,18 @@ import { TrmigError } from '../errors.js';
 import { recordBodyBytesMax, recordHeadBytesMax } from '../limits.js';
 import { xxh3 } from '../native/index.js';
 
+/** What is inside is version 1, but for a segment in the encoding `columnar`. (2 is what tests took for the future.) */
 export const recordVersion = 1;
+export const columnarVersion = 3;
 export const recordPrefixBytes = 24;
 const magic = 0x524d5254; // "TRMR"
 
 export type RecordKind = 'manifest' | 'segment';
 const kindNumbers: Readonly<Record<RecordKind, number>> = { manifest: 1, segment: 2 };
+const versions: Readonly<Record<RecordKind, readonly number[]>> = {
+  manifest: [recordVersion],
+  segment: [recordVersion, columnarVersion],
+};
 
 /** Where a record lies, for errors. */
 export interface RecordPlace {
@@ -42,11 +48,11 @@ export function damaged(place: RecordPlace, why: string, cause?: unknown): Trmig
 }
 
 /** A whole record. */
-export function encodeRecord(kind: RecordKind, head: Uint8Array, body: Uint8Array): Buffer {
+export function encodeRecord(kind: RecordKind, head: Uint8Array, body: Uint8Array, version = recordVersion): Buffer {
   const bodyAt = recordPrefixBytes + head.length + 8;
   const record = Buffer.allocUnsafeSlow(bodyAt + body.length);
   record.writeUInt32LE(magic, 0);
-  record.writeUInt16LE(recordVersion, 4);
+  record.writeUInt16LE(version, 4);
   record.writeUInt16LE(kindNumbers[kind], 6);
   record.writeUInt32LE(head.length, 8);
   record.writeUInt32LE(body.length, 12);
@@ -87,8 +93,9 @@ export function readHead(bytes: Buffer, prefix: RecordPrefix, kind: RecordKind, 
   if (xxh3(bytes.subarray(0, end)) !== bytes.readBigUInt64LE(end)) {
     throw damaged(place, "the checksum of a record's head does not match");
   }
-  if (prefix.version !== recordVersion) {
-    const message = `${place.file} is of format ${prefix.version}; this trmig reads ${recordVersion} (byte ${place.offset})`;
+  if (!versions[kind].includes(prefix.version)) {
+    const known = versions[kind].join(' and ');
+    const message = `${place.file} is of format ${prefix.version}; this trmig reads ${known} (byte ${place.offset})`;
     const facts = { file: place.file, offset: place.offset, version: prefix.version };
     throw new TrmigError('E_RECORDING_FORMAT', message, { facts });
   }

@@ -32,6 +32,11 @@ fixedBytes[EventCode.audioIn] = 17; // recorded, position; + samples
 const inputBytes = [-1, 5, 12, 12, 32] as const;
 const keyBytes = [4 + 9, 4 + 5] as const;
 
+/** Whether an event of this code is its code and nothing else. */
+export function isBareCode(code: number): boolean {
+  return fixedBytes[code] === 1;
+}
+
 /** A big-endian u32; the caller knows that it is within the payload. */
 export function u32At(payload: Uint8Array, at: number): number {
   return ((payload[at]! << 24) | (payload[at + 1]! << 16) | (payload[at + 2]! << 8) | payload[at + 3]!) >>> 0;

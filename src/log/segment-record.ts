@@ -5,15 +5,19 @@ import { readTable, safeNumber } from '../schema/bounded.js';
 import { Encoding, SegmentHead } from '../schema/recording.js';
 import { TrmigError } from '../errors.js';
 import { icount } from '../units.js';
-import { decodeFromDisk, encodedHeader, encodeForDisk, type EncodedHeader } from './codec.js';
-import { damaged, encodeRecord, type RecordPlace } from './envelope.js';
+import { decodeFromDisk, encodeForDisk, type EncodedHeader } from './codec.js';
+import { columnarVersion, damaged, encodeRecord, type RecordPlace } from './envelope.js';
 import type { Segment, SegmentEncoding } from './segment.js';
 
-const encodingNumbers: Readonly<Record<SegmentEncoding, Encoding>> = { raw: Encoding.raw, zstd: Encoding.zstd };
+const encodingNumbers: Readonly<Record<SegmentEncoding, Encoding>> = {
+  raw: Encoding.raw,
+  zstd: Encoding.zstd,
+  columnar: Encoding.columnar,
+};
 
 /** The whole record of a segment. */
 export function encodeSegmentRecord(segment: Segment): Buffer {
-  const header = encodedHeader(segment);
+  const { header, bytes } = encodeForDisk(segment);
   const builder = new Builder(256);
   SegmentHead.startSegmentHead(builder);
   SegmentHead.addSeq(builder, BigInt(header.seq));
@@ -29,7 +33,7 @@ export function encodeSegmentRecord(segment: Segment): Buffer {
   SegmentHead.addPayloadBytes(builder, header.payloadBytes);
   SegmentHead.addEncoding(builder, encodingNumbers[header.encoding]);
   builder.finish(SegmentHead.endSegmentHead(builder));
-  return encodeRecord('segment', builder.asUint8Array(), encodeForDisk(segment));
+  return encodeRecord('segment', builder.asUint8Array(), bytes, header.encoding === 'columnar' ? columnarVersion : 1);
 }
 
 /**
@@ -78,5 +82,6 @@ function boundedPayload(bytes: number): number {
 function encodingName(value: Encoding): SegmentEncoding {
   if (value === Encoding.raw) return 'raw';
   if (value === Encoding.zstd) return 'zstd';
+  if (value === Encoding.columnar) return 'columnar';
   throw new RangeError(`the unknown encoding ${value}`);
 }

@@ -13,7 +13,7 @@ import { icount, type Icount } from '../units.js';
 import { scanPayload } from './scan.js';
 
 /** How the payload is held where it is stored or sent. The numbers are in schema/; here are the names. */
-export type SegmentEncoding = 'raw' | 'zstd';
+export type SegmentEncoding = 'raw' | 'zstd' | 'columnar';
 
 export interface SegmentHeader {
   readonly seq: number;

@@ -146,7 +146,8 @@ class DestinationRun {
         case 'layerEnd':
           await this.#arriving!.disks.end(frame);
           return await this.#restoreIfWhole();
-        case 'segment': {
+        case 'segment':
+        case 'log': {
           this.#feed.take(frame);
           return;
         }

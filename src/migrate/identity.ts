@@ -2,6 +2,7 @@
 
 import { hostname } from 'node:os';
 import { version } from '../version.js';
+import { capabilities } from '../wire/capabilities.js';
 import type { Identity } from '../wire/connect.js';
 
-export const identity: Identity = { trmig: version, host: hostname(), capabilities: [] };
+export const identity: Identity = { trmig: version, host: hostname(), capabilities: Object.values(capabilities) };

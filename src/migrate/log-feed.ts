@@ -7,12 +7,12 @@ import type { Socket } from 'node:net';
 import { TrmigError } from '../errors.js';
 import { logSpoolBytesMax } from '../limits.js';
 import { WireDecoder, encodeTracerFrame } from '../log/index.js';
-import { icount } from '../units.js';
-import type { SegmentFrame } from '../wire/frames.js';
+import type { LogFrame, SegmentFrame } from '../wire/frames.js';
+import { frameSegment } from './segment-frames.js';
 
 export class LogFeed {
   readonly #decoder = new WireDecoder();
-  readonly #waiting: SegmentFrame[] = [];
+  readonly #waiting: (SegmentFrame | LogFrame)[] = [];
   #waitingBytes = 0;
   #stream: Socket | null = null;
   #writing = false;
@@ -24,8 +24,8 @@ export class LogFeed {
    * Takes a segment from the link.
    * @throws TrmigError E_LOG_SPOOL when more waits for the base image than this host keeps.
    */
-  take(frame: SegmentFrame): void {
-    if (frame.final) this.finalAtMs = performance.now();
+  take(frame: SegmentFrame | LogFrame): void {
+    if (frame.kind === 'segment' && frame.final) this.finalAtMs = performance.now();
     this.#waiting.push(frame);
     this.#waitingBytes += frame.bytes.length;
     if (this.#waitingBytes > logSpoolBytesMax) {
@@ -58,9 +58,7 @@ export class LogFeed {
     this.#writing = true;
     try {
       for (let next = this.#next(); next !== null; next = this.#next()) {
-        const { kind: _kind, bytes, rawBytes, from, to, ...header } = next.frame;
-        const range = { from: icount(from), to: icount(to), payloadBytes: rawBytes };
-        const segment = this.#decoder.decode({ ...header, ...range }, bytes);
+        const segment = frameSegment(this.#decoder, next.frame);
         if (!next.stream.write(encodeTracerFrame(segment))) await drained(next.stream);
       }
     } catch (error) {
@@ -71,7 +69,7 @@ export class LogFeed {
   }
 
   /** The next segment and where it goes; null when there is none, or nowhere to go. */
-  #next(): { readonly frame: SegmentFrame; readonly stream: Socket } | null {
+  #next(): { readonly frame: SegmentFrame | LogFrame; readonly stream: Socket } | null {
     const frame = this.#stream === null ? undefined : this.#waiting.shift();
     if (frame === undefined || this.#stream === null) return null;
     this.#waitingBytes -= frame.bytes.length;

@@ -7,10 +7,17 @@ import { TrmigError, asTrmigError } from '../errors.js';
 import { ImageWriter } from '../checkpoint/index.js';
 import { RecordingWriter, WireDecoder, type RecordingManifest } from '../log/index.js';
 import { checkSpec, type Home } from '../machine/index.js';
-import { icount } from '../units.js';
-import type { CheckpointFrame, ImageEndFrame, OfferFrame, SegmentFrame, SessionFrame } from '../wire/frames.js';
+import type {
+  CheckpointFrame,
+  ImageEndFrame,
+  LogFrame,
+  OfferFrame,
+  SegmentFrame,
+  SessionFrame,
+} from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
 import { devicePart, discardFolder, imagePart, prepareFolder, writePart } from './recording-folder.js';
+import { frameSegment } from './segment-frames.js';
 import { shippedName } from './ship.js';
 
 export interface ReceiveRecordingOptions {
@@ -131,6 +138,7 @@ class Storing {
         await this.#endImage(frame);
         return false;
       case 'segment':
+      case 'log':
         await this.#append(frame);
         return false;
       case 'shipped': {
@@ -180,10 +188,10 @@ class Storing {
     this.#based = true;
   }
 
-  async #append({ kind: _kind, bytes, rawBytes, from, to, ...header }: SegmentFrame): Promise<void> {
-    const encoded = { ...header, from: icount(from), to: icount(to), payloadBytes: rawBytes };
-    await begun(this.#writer).append(this.#decoder.decode(encoded, bytes));
-    this.#end = to;
+  async #append(frame: SegmentFrame | LogFrame): Promise<void> {
+    const segment = frameSegment(this.#decoder, frame);
+    await begun(this.#writer).append(segment);
+    this.#end = segment.to;
   }
 }
 

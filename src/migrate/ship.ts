@@ -15,12 +15,13 @@ import { hostname } from 'node:os';
 import { ERROR_CODES, TrmigError, asTrmigError, type ErrorCode } from '../errors.js';
 import { ImageReader } from '../checkpoint/index.js';
 import { followPollMs, progressTickMs } from '../limits.js';
-import { RecordingReader, WireEncoder, encodedHeader, type Segment } from '../log/index.js';
+import { RecordingReader, type Segment } from '../log/index.js';
 import { connect } from '../wire/connect.js';
 import type { SessionFrame, ShippedFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
 import { identity } from './identity.js';
 import { recordedBase } from './recorded-base.js';
+import { encoderFor, segmentFrame } from './segment-frames.js';
 
 export interface ShipOptions {
   /** Go on until the recording is complete; else what is there now is all. */
@@ -101,7 +102,6 @@ export async function shipRecording(link: Link, reader: RecordingReader, options
 }
 
 class Shipment {
-  readonly #encoder = new WireEncoder();
   #chunks = 0;
   #chunksTotal = 0;
   #last: Segment | null = null;
@@ -185,10 +185,9 @@ class Shipment {
 
   async #sendLog(): Promise<void> {
     const { follow = false, signal } = this.options;
+    const encoder = encoderFor(this.link);
     for await (const segment of this.reader.segments({ follow, signal })) {
-      const bytes = this.#encoder.encode(segment);
-      const { payloadBytes, ...header } = encodedHeader(segment);
-      await this.#send({ kind: 'segment', ...header, rawBytes: payloadBytes, bytes });
+      await this.#send(segmentFrame(encoder, segment));
       this.#last = segment;
     }
   }

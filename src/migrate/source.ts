@@ -5,7 +5,7 @@
 
 import { TrmigError, asTrmigError } from '../errors.js';
 import { progressTickMs, stopLeaseMs, verifyMsMax } from '../limits.js';
-import { WireEncoder, encodedHeader, type Segment } from '../log/index.js';
+import type { Segment, WireEncoder } from '../log/index.js';
 import type { ArmCheckpointReply, Machine } from '../machine/index.js';
 import { digestBlocks } from '../native/index.js';
 import type { ReadyFrame, SessionFrame, VerifyFrame } from '../wire/frames.js';
@@ -18,6 +18,7 @@ import { DepartingDisks } from './departing-disks.js';
 import { armForShipping, helloForOffer, makeOffer, shipBase, takeBack } from './depart.js';
 import { SourceMetrics, type SourceProgress } from './metrics.js';
 import type { MigrationReport } from './report.js';
+import { encoderFor, segmentFrame } from './segment-frames.js';
 import { SessionJournal } from './session-journal.js';
 import { Session, errorOf, failureOf } from './session.js';
 import {
@@ -60,7 +61,7 @@ export function sendMachine(
 class SourceRun {
   readonly #session: Session<SourcePhase, SourceEvent, SourceEffect>;
   readonly #metrics: SourceMetrics;
-  readonly #encoder = new WireEncoder();
+  #encoder: WireEncoder | null = null;
   /** Ends what runs beside the effects. */
   readonly #over = new AbortController();
   #journal: SessionJournal | null = null;
@@ -320,9 +321,8 @@ class SourceRun {
   }
 
   async #sendSegment(segment: Segment): Promise<void> {
-    const bytes = this.#encoder.encode(segment);
-    const { payloadBytes, ...header } = encodedHeader(segment);
-    await this.link.send({ kind: 'segment', ...header, rawBytes: payloadBytes, bytes });
+    this.#encoder ??= encoderFor(this.link);
+    await this.link.send(segmentFrame(this.#encoder, segment));
     this.#metrics.segment(segment);
   }
 

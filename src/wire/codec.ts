@@ -6,7 +6,7 @@ import { Builder } from 'flatbuffers';
 import * as limits from '../limits.js';
 import { safeNumber } from '../schema/bounded.js';
 import * as wire from '../schema/wire.js';
-import { clipped, codec, hex, many, named, ns, ofNs, text, u64, type Codec } from './field.js';
+import { bare, clipped, codec, hex, many, named, ns, ofNs, text, u64, type Codec } from './field.js';
 import type { Frame, FrameKind, FrameOf, RamBlock } from './frames.js';
 
 const PHASES = ['preparing', 'restoring', 'replaying', 'ready', 'owner', 'live'] as const;
@@ -223,12 +223,13 @@ const CODECS: { readonly [K in FrameKind]: Codec<K> } = {
         virtualNs: ofNs(t.virtualNs()),
         hostNs: ofNs(t.hostNs()),
         checksum: t.checksum(),
-        encoding: named(wire.Encoding, t.encoding(), ['raw', 'zstd'] as const),
+        encoding: named(wire.Encoding, t.encoding(), ['raw', 'zstd', 'columnar'] as const),
         rawBytes: t.rawBytes(),
         bytes,
       };
     },
   }),
+  log: bare('log', { payload: (f) => f.bytes, read: (bytes) => ({ bytes }) }),
   progress: codec('progress', {
     encode: (b, f) =>
       wire.Progress.createProgress(
@@ -355,11 +356,14 @@ export function frameBounds(kind: FrameKind): { bodyBytesMax: number; payloadByt
   return CODECS[kind];
 }
 
+const noBody = new Uint8Array(0);
+
 /** A frame's control body (in memory of its own) and its raw payload, which is not copied. */
 export function encodeBody(frame: Frame): { body: Uint8Array; payload: Buffer | null } {
-  const builder = new Builder(256);
   // The table is indexed by the frame's own kind, which the compiler cannot follow through a union.
   const chosen = CODECS[frame.kind] as Codec<FrameKind>;
+  if (chosen.encode === null) return { body: noBody, payload: chosen.payload(frame) };
+  const builder = new Builder(256);
   builder.finish(chosen.encode(builder, frame));
   return { body: builder.asUint8Array(), payload: chosen.payload(frame) };
 }

@@ -11,7 +11,8 @@ import type { FrameKind, FrameOf } from './frames.js';
 export interface Codec<K extends FrameKind> {
   readonly payloadBytesMax: number;
   readonly bodyBytesMax: number;
-  encode(builder: Builder, frame: FrameOf<K>): number;
+  /** Null for a kind that has no body. */
+  readonly encode: ((builder: Builder, frame: FrameOf<K>) => number) | null;
   payload(frame: FrameOf<K>): Buffer | null;
   decode(body: Buffer, payload: Buffer): FrameOf<K>;
 }
@@ -41,6 +42,23 @@ export function codec<K extends FrameKind, Table>(kind: K, parts: CodecParts<K, 
         fault,
         read: (table) => ({ kind, ...parts.read(table, payload) }) as FrameOf<K>,
       }),
+  };
+}
+
+/** The codec of a kind that is a payload and nothing else. */
+export function bare<K extends FrameKind>(
+  kind: K,
+  parts: {
+    readonly payload: (frame: FrameOf<K>) => Buffer;
+    readonly read: (payload: Buffer) => Omit<FrameOf<K>, 'kind'>;
+  },
+): Codec<K> {
+  return {
+    bodyBytesMax: 0,
+    payloadBytesMax: limits.wirePayloadBytesMax,
+    encode: null,
+    payload: parts.payload,
+    decode: (_body, payload) => ({ kind, ...parts.read(payload) }) as FrameOf<K>,
   };
 }
 

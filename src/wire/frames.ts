@@ -6,7 +6,7 @@
 export type BytesKind = 'base' | 'log' | 'deviceState' | 'disk' | 'overhead';
 
 export type MigrationMode = 'migrate' | 'ship';
-export type SegmentEncoding = 'raw' | 'zstd';
+export type SegmentEncoding = 'raw' | 'zstd' | 'columnar';
 export type DestinationPhase = 'preparing' | 'restoring' | 'replaying' | 'ready' | 'owner' | 'live';
 
 /** Opens a connection: what the caller speaks and is. Handshake frames are readable by every version. */
@@ -143,6 +143,15 @@ export interface SegmentFrame {
   readonly bytes: Buffer;
 }
 
+/**
+ * The next segment of the log, told by its own bytes: what they leave out follows from the segment before. Only to a peer
+ * that has said `columnar-log`, and never the final segment.
+ */
+export interface LogFrame {
+  readonly kind: 'log';
+  readonly bytes: Buffer;
+}
+
 /** How far the destination is. `hostNs` is the source's clock of the last segment that was replayed to its end. */
 export interface ProgressFrame {
   readonly kind: 'progress';
@@ -265,6 +274,7 @@ export type Frame =
   | LayerChunkFrame
   | LayerEndFrame
   | SegmentFrame
+  | LogFrame
   | ProgressFrame
   | PingFrame
   | PongFrame
@@ -317,9 +327,10 @@ export const FRAME_KINDS: { readonly [K in FrameKind]: KindInfo } = {
   query: kind(20),
   answer: kind(21),
   shipped: kind(22),
-  layerBegin: kind(23, 'disk', true),
-  layerChunk: kind(24, 'disk', true),
-  layerEnd: kind(25, 'disk', true),
+  log: kind(23, 'log'),
+  layerBegin: kind(24, 'disk', true),
+  layerChunk: kind(25, 'disk', true),
+  layerEnd: kind(26, 'disk', true),
 };
 
 const BY_NUMBER = new Map<number, FrameKind>(

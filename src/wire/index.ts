@@ -1,4 +1,5 @@
 // The wire: frames over one connection between two hosts.
+export { capabilities } from './capabilities.js';
 export { connect, listen, type ConnectOptions, type Identity, type ListenOptions, type Listener } from './connect.js';
 export type * from './frames.js';
 export { Link, type LinkOptions, type PeerInfo } from './link.js';

@@ -10,6 +10,7 @@
 import type { Duplex } from 'node:stream';
 import { TrmigError, asTrmigError } from '../errors.js';
 import { wireHeartbeatMs, wireIdleMs, wireInboxBytesMax } from '../limits.js';
+import { capabilities } from './capabilities.js';
 import { FRAME_KINDS, type Frame, type SessionFrame } from './frames.js';
 import { ByteMeter, RateMeter, totalBytes, type LinkBytes, type LinkRates } from './meter.js';
 import { Outbox, type Waiting } from './outbox.js';
@@ -65,6 +66,7 @@ export class Link {
   #timer: NodeJS.Timeout | null = null;
   #peer: PeerInfo | null = null;
   #version = 1;
+  #short = false;
 
   constructor(socket: Duplex, options: LinkOptions) {
     this.#socket = socket;
@@ -181,6 +183,7 @@ export class Link {
   opened(version: number, peer: PeerInfo): void {
     this.#parser.version = this.#version = version;
     this.#peer = peer;
+    this.#short = peer.capabilities.includes(capabilities.shortFrames);
     this.#heardMs = this.#tickMs = this.#nowMs();
     this.#timer = setInterval(() => this.#heartbeat(), this.#heartbeatMs);
     this.#timer.unref();
@@ -252,7 +255,7 @@ export class Link {
       }
       let encoded;
       try {
-        encoded = encodeFrame(next.frame, this.#version);
+        encoded = encodeFrame(next.frame, { version: this.#version, short: this.#short });
       } catch (error) {
         next.failed(asTrmigError(error));
         continue;

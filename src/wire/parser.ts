@@ -3,7 +3,11 @@
 //   0        4          6     7       8           12             16      20
 //   | "TRMG" | version  | kind| flags | bodyBytes | payloadBytes | crc32 | body … | payload … |      little-endian
 //
-// The crc32 covers the first 16 bytes, the body and the payload. Layout and the handshake's tables are the same in every
+// and the short form, after the handshake and to a peer that has said that it reads it:
+//
+//   | 0x80 + kind | bodyBytes, payloadBytes: varints of at most 4 bytes | crc32 | body … | payload … |
+//
+// The crc32 covers what lies before it, the body and the payload. Layout and the handshake's tables are the same in every
 // version. Invariants: no length is believed before it was compared with the kind's bound, so a hostile peer cannot make
 // us allocate; flags are 0; the first fault ends the stream, because nothing after it can be trusted.
 
@@ -19,6 +23,8 @@ export const protocolVersionMax = 1;
 export const frameHeaderBytes = 20;
 const checkedBytes = 16;
 const magic = Buffer.from('TRMG', 'ascii');
+const shortMark = 0x80;
+const varintBytesMax = 4;
 
 const isHandshake = (kind: FrameKind): boolean => kind === 'hello' || kind === 'welcome' || kind === 'refuse';
 
@@ -29,11 +35,20 @@ export interface EncodedFrame {
   readonly bytes: number;
 }
 
+export interface FrameForm {
+  readonly version?: number;
+  /** Whether the peer reads the short form. */
+  readonly short?: boolean;
+}
+
 /**
  * Encodes a frame; the payload is referenced, not copied.
  * @throws TrmigError E_INTERNAL when the frame is larger than its reader would accept.
  */
-export function encodeFrame(frame: Frame, version: number = protocolVersionMax): EncodedFrame {
+export function encodeFrame(
+  frame: Frame,
+  { version = protocolVersionMax, short = false }: FrameForm = {},
+): EncodedFrame {
   const { body, payload } = encodeBody(frame);
   const payloadBytes = payload?.length ?? 0;
   const bounds = frameBounds(frame.kind);
@@ -41,18 +56,35 @@ export function encodeFrame(frame: Frame, version: number = protocolVersionMax):
     const facts = { kind: frame.kind, bodyBytes: body.length, payloadBytes };
     throw new TrmigError('E_INTERNAL', `a ${frame.kind} frame is larger than its reader accepts`, { facts });
   }
-  const head = Buffer.allocUnsafe(frameHeaderBytes + body.length);
-  magic.copy(head, 0);
-  head.writeUInt16LE(version, 4);
-  head.writeUInt8(FRAME_KINDS[frame.kind].number, 6);
-  head.writeUInt8(0, 7);
-  head.writeUInt32LE(body.length, 8);
-  head.writeUInt32LE(payloadBytes, 12);
-  head.set(body, frameHeaderBytes);
-  let checksum = crc32(body, crc32(head.subarray(0, checkedBytes)));
+  const checked = short
+    ? Buffer.from([shortMark | FRAME_KINDS[frame.kind].number, ...varint(body.length), ...varint(payloadBytes)])
+    : longHeader(FRAME_KINDS[frame.kind].number, version, body.length, payloadBytes);
+  let checksum = crc32(body, crc32(checked));
   if (payload !== null) checksum = crc32(payload, checksum);
-  head.writeUInt32LE(checksum, checkedBytes);
+  const head = Buffer.allocUnsafe(checked.length + 4 + body.length);
+  checked.copy(head);
+  head.writeUInt32LE(checksum, checked.length);
+  head.set(body, checked.length + 4);
   return { head, payload, bytes: head.length + payloadBytes };
+}
+
+function longHeader(kind: number, version: number, bodyBytes: number, payloadBytes: number): Buffer {
+  const header = Buffer.alloc(checkedBytes);
+  magic.copy(header, 0);
+  header.writeUInt16LE(version, 4);
+  header.writeUInt8(kind, 6);
+  header.writeUInt32LE(bodyBytes, 8);
+  header.writeUInt32LE(payloadBytes, 12);
+  return header;
+}
+
+/** Seven bits a byte, the lowest first; all but the last have their highest bit set. */
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  for (let rest = value; ; rest >>>= 7) {
+    if (rest < 0x80) return [...bytes, rest];
+    bytes.push((rest & 0x7f) | 0x80);
+  }
 }
 
 /** A parsed frame and how many bytes of the stream it took. */
@@ -66,7 +98,8 @@ interface Header {
   readonly bodyBytes: number;
   readonly payloadBytes: number;
   readonly checksum: number;
-  readonly raw: Buffer;
+  /** What the checksum covers of the header. */
+  readonly checked: Buffer;
 }
 
 /** Cuts a stream of bytes into frames. One per connection; after it has thrown it must not be used again. */
@@ -89,11 +122,8 @@ export class FrameParser {
     this.#bufferedBytes += chunk.length;
     for (;;) {
       if (this.#header === null) {
-        if (this.#bufferedBytes < frameHeaderBytes) {
-          this.#refuseEarly();
-          return;
-        }
-        this.#header = this.#readHeader(this.#take(frameHeaderBytes));
+        this.#header = this.#isShort() ? this.#readShort() : this.#readLong();
+        if (this.#header === null) return;
       }
       const { kind, bodyBytes, payloadBytes } = this.#header;
       if (this.#bufferedBytes < bodyBytes + payloadBytes) return;
@@ -101,7 +131,7 @@ export class FrameParser {
       const payload = this.#take(payloadBytes);
       this.#compareChecksum(this.#header, body, payload);
       const frame = decodeBody(kind, body, payload);
-      const bytes = frameHeaderBytes + bodyBytes + payloadBytes;
+      const bytes = this.#header.checked.length + 4 + bodyBytes + payloadBytes;
       this.#header = null;
       this.#offset += bytes;
       yield { frame, bytes };
@@ -112,7 +142,7 @@ export class FrameParser {
 
   /** Bytes of a frame that has begun and is not complete. */
   get pendingBytes(): number {
-    return this.#bufferedBytes + (this.#header === null ? 0 : frameHeaderBytes);
+    return this.#bufferedBytes + (this.#header === null ? 0 : this.#header.checked.length + 4);
   }
 
   #fault(code: 'E_WIRE_GARBAGE' | 'E_WIRE_OVERSIZE' | 'E_WIRE_CHECKSUM' | 'E_WIRE_VERSION', why: string): TrmigError {
@@ -127,6 +157,46 @@ export class FrameParser {
     if (!first.subarray(0, known).equals(magic.subarray(0, known))) {
       throw this.#fault('E_WIRE_GARBAGE', 'the peer does not speak the protocol of trmig');
     }
+  }
+
+  /** Before the handshake nothing is short: then such a byte is a stranger's. */
+  #isShort(): boolean {
+    return this.version !== null && (this.#chunks[0]?.[0] ?? 0) >= shortMark;
+  }
+
+  /** The next header in its short form, or null while it is incomplete. */
+  #readShort(): Header | null {
+    const bytes = this.#peek(1 + 2 * varintBytesMax + 4);
+    const kind = frameKindOf(bytes[0]! & ~shortMark);
+    if (kind === undefined) throw this.#fault('E_WIRE_GARBAGE', `there is no frame of kind ${bytes[0]! & ~shortMark}`);
+    if (kind === 'hello' || kind === 'welcome') {
+      throw this.#fault('E_WIRE_GARBAGE', `a ${kind} frame came after the handshake`);
+    }
+    const body = this.#varint(bytes, 1);
+    const payload = body === null ? null : this.#varint(bytes, body.end);
+    if (body === null || payload === null || bytes.length < payload.end + 4) return null;
+    this.#checkBounds(kind, body.value, payload.value);
+    const checked = this.#take(payload.end);
+    const checksum = this.#take(4).readUInt32LE(0);
+    return { kind, bodyBytes: body.value, payloadBytes: payload.value, checksum, checked };
+  }
+
+  #varint(bytes: Buffer, from: number): { readonly value: number; readonly end: number } | null {
+    let value = 0;
+    for (let index = 0; index < varintBytesMax; index++) {
+      const byte = bytes[from + index];
+      if (byte === undefined) return null;
+      value |= (byte & 0x7f) << (7 * index);
+      if (byte < 0x80) return { value, end: from + index + 1 };
+    }
+    throw this.#fault('E_WIRE_OVERSIZE', 'a frame has a length of too many digits');
+  }
+
+  /** The next header in its long form, or null while it is incomplete. */
+  #readLong(): Header | null {
+    if (this.#bufferedBytes >= frameHeaderBytes) return this.#readHeader(this.#take(frameHeaderBytes));
+    this.#refuseEarly();
+    return null;
   }
 
   #readHeader(raw: Buffer): Header {
@@ -149,16 +219,32 @@ export class FrameParser {
       throw this.#fault('E_WIRE_GARBAGE', `a ${kind} frame came after the handshake`);
     }
     const [bodyBytes, payloadBytes] = [raw.readUInt32LE(8), raw.readUInt32LE(12)];
+    this.#checkBounds(kind, bodyBytes, payloadBytes);
+    const checked = raw.subarray(0, checkedBytes);
+    return { kind, bodyBytes, payloadBytes, checksum: raw.readUInt32LE(checkedBytes), checked };
+  }
+
+  #checkBounds(kind: FrameKind, bodyBytes: number, payloadBytes: number): void {
     const bounds = frameBounds(kind);
     if (bodyBytes > bounds.bodyBytesMax || payloadBytes > bounds.payloadBytesMax) {
       throw this.#fault('E_WIRE_OVERSIZE', `a ${kind} frame says it has ${bodyBytes} + ${payloadBytes} bytes`);
     }
-    return { kind, bodyBytes, payloadBytes, checksum: raw.readUInt32LE(checkedBytes), raw };
   }
 
   #compareChecksum(header: Header, body: Buffer, payload: Buffer): void {
-    const checksum = crc32(payload, crc32(body, crc32(header.raw.subarray(0, checkedBytes))));
+    const checksum = crc32(payload, crc32(body, crc32(header.checked)));
     if (checksum !== header.checksum) throw this.#fault('E_WIRE_CHECKSUM', `a ${header.kind} frame was damaged`);
+  }
+
+  /** Up to `count` of the next bytes, which stay. They are put together where they cross chunks, which is rare. */
+  #peek(count: number): Buffer {
+    const wanted = Math.min(count, this.#bufferedBytes);
+    const first = this.#chunks[0]!;
+    if (first.length >= wanted) return first.subarray(0, wanted);
+    const together = this.#take(wanted);
+    this.#chunks.unshift(together);
+    this.#bufferedBytes += wanted;
+    return together;
   }
 
   /** The next `count` buffered bytes; copied only where they cross chunks. */

@@ -5,12 +5,17 @@ import type { Frame } from '../../src/wire/frames.js';
 import { FrameParser, encodeFrame, frameHeaderBytes } from '../../src/wire/parser.js';
 import { SAMPLES, allSamples, seeded } from './samples.js';
 
-const bytesOf = (frame: Frame): Buffer => {
-  const { head, payload } = encodeFrame(frame);
+const bytesOf = (frame: Frame, short = false): Buffer => {
+  const { head, payload } = encodeFrame(frame, { short });
   return payload === null ? head : Buffer.concat([head, payload]);
 };
 const isHandshake = (frame: Frame): boolean => frame.kind === 'hello' || frame.kind === 'welcome';
-const sessionBytes = Buffer.concat(allSamples.filter((frame) => !isHandshake(frame)).map(bytesOf));
+/** Long frames and short ones in turn. */
+const sessionBytes = Buffer.concat(
+  allSamples
+    .filter((frame) => !isHandshake(frame))
+    .flatMap((frame) => [bytesOf(frame), bytesOf(frame, true), bytesOf(frame, true)]),
+);
 
 function parserOpen(): FrameParser {
   const parser = new FrameParser();
@@ -34,6 +39,31 @@ t.test('every kind of frame comes out as it went in', (t) => {
     t.strictSame([...parser.push(bytes)], [{ frame, bytes: bytes.length }], frame.kind);
     t.equal(parser.pendingBytes, 0);
   }
+  t.end();
+});
+
+t.test('a short frame is the same frame in fewer bytes', (t) => {
+  for (const frame of allSamples.filter((frame) => !isHandshake(frame))) {
+    const [long, short] = [bytesOf(frame), bytesOf(frame, true)];
+    t.strictSame([...parserOpen().push(short)], [{ frame, bytes: short.length }], frame.kind);
+    t.ok(short.length <= long.length - 12, `${frame.kind}: ${short.length} of ${long.length} bytes`);
+  }
+  t.equal(bytesOf(SAMPLES.log, true).length, 7 + SAMPLES.log.bytes.length, 'a piece of log carries seven bytes');
+  t.end();
+});
+
+t.test('short frames before the handshake, of unknown kinds and of endless lengths are refused', (t) => {
+  const first =
+    (...bytes: number[]): (() => unknown) =>
+    () => [...parserOpen().push(Buffer.from(bytes))];
+  const early = (): unknown => [...new FrameParser().push(bytesOf(SAMPLES.accept, true))];
+  t.equal(codeOf(early), 'E_WIRE_GARBAGE', 'before the handshake');
+  t.equal(codeOf(first(0x80)), 'E_WIRE_GARBAGE', 'kind 0');
+  t.equal(codeOf(first(0xff)), 'E_WIRE_GARBAGE', 'kind 127');
+  t.equal(codeOf(first(0x81)), 'E_WIRE_GARBAGE', 'a hello');
+  t.equal(codeOf(first(0x89, 0x80, 0x80, 0x80, 0x80)), 'E_WIRE_OVERSIZE', 'a length of five digits');
+  t.equal(codeOf(first(0x97, 0x01, 0x00, 0, 0, 0, 0)), 'E_WIRE_OVERSIZE', 'a body where there is none');
+  t.equal(codeOf(first(0x89, 0x7f)), 'none', 'the beginning of one');
   t.end();
 });
 
@@ -99,22 +129,24 @@ t.test('a long message is cut, not refused', (t) => {
 });
 
 t.test('a flipped bit anywhere is an error, at the bit or at the latest at the checksum', (t) => {
-  const bytes = bytesOf(SAMPLES.segment);
-  for (let bit = 0; bit < bytes.length * 8; bit++) {
-    const damaged = Buffer.from(bytes);
-    damaged[bit >> 3]! ^= 1 << (bit & 7);
-    const parser = parserOpen();
-    const code = codeOf(() => {
-      // A longer length may make it wait: then it must not have yielded anything.
-      if ([...parser.push(damaged)].length === 0 && parser.pendingBytes > 0) throw new TrmigError('E_ABORTED', 'waits');
-    });
-    if (!/^E_(WIRE_|ABORTED)/.test(code)) t.fail(`bit ${bit}: ${code}`);
+  for (const bytes of [bytesOf(SAMPLES.segment), bytesOf(SAMPLES.segment, true), bytesOf(SAMPLES.log, true)]) {
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      const damaged = Buffer.from(bytes);
+      damaged[bit >> 3]! ^= 1 << (bit & 7);
+      const parser = parserOpen();
+      const code = codeOf(() => {
+        // A longer length may make it wait: then it must not have yielded anything.
+        if ([...parser.push(damaged)].length === 0 && parser.pendingBytes > 0)
+          throw new TrmigError('E_ABORTED', 'waits');
+      });
+      if (!/^E_(WIRE_|ABORTED)/.test(code)) t.fail(`bit ${bit}: ${code}`);
+    }
   }
   t.end();
 });
 
 t.test('frames of another version, before or after their time are refused', (t) => {
-  const { head } = encodeFrame(SAMPLES.accept, 2);
+  const { head } = encodeFrame(SAMPLES.accept, { version: 2 });
   t.equal(
     codeOf(() => [...parserOpen().push(head)]),
     'E_WIRE_VERSION',
@@ -127,7 +159,7 @@ t.test('frames of another version, before or after their time are refused', (t) 
     codeOf(() => [...parserOpen().push(bytesOf(SAMPLES.hello))]),
     'E_WIRE_GARBAGE',
   );
-  const future = encodeFrame(SAMPLES.hello, 9).head;
+  const future = encodeFrame(SAMPLES.hello, { version: 9 }).head;
   t.equal([...new FrameParser().push(future)].length, 1, 'a hello of a newer version can be read');
   t.end();
 });

@@ -62,6 +62,7 @@ export const SAMPLES: { readonly [K in FrameKind]: FrameOf<K> } = {
     rawBytes: 4000,
     bytes: Buffer.from('log'),
   },
+  log: { kind: 'log', bytes: Buffer.from('a lean segment') },
   progress: {
     kind: 'progress',
     phase: 'replaying',

@@ -1,0 +1,9 @@
+// What a peer may be able to read beyond version 1 of the protocol. Each side says its own in the handshake and sends only
+// what the other one can read. Names are never reused.
+
+export const capabilities = {
+  /** Segments in the encoding `columnar`, and the frame `log`. */
+  columnarLog: 'columnar-log',
+  /** The short form of a frame's header. */
+  shortFrames: 'short-frames',
+} as const;
