@@ -233,6 +233,16 @@ t.test('a segment without a header that promises too much is refused before anyt
   t.end();
 });
 
+t.test('an event that is longer than its payload is refused, without room for it', (t) => {
+  const long = Buffer.alloc(3_000_000, 7);
+  long[0] = 23;
+  long.writeUInt32BE(long.length - 5, 1);
+  const bytes = encodeColumnar(prime(new EventModel()), frames, long, alone({ payloadBytes: long.length, from: 0 }));
+  const shorter = alone({ payloadBytes: 100, from: 0 });
+  t.throws(() => decodeColumnar(prime(new EventModel()), frames, bytes, shorter), { message: /beyond the payload/ });
+  t.end();
+});
+
 t.test('what was written once is read for ever', async (t) => {
   const golden = 'fixtures/logs/columnar';
   const { payload } = readQemuLog(readFileSync('fixtures/logs/v1/devices.qemu-log'));
