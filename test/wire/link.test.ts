@@ -3,6 +3,7 @@ import { connect as connectSocket, createServer, type AddressInfo, type Socket }
 import { duplexPair } from './pair.js';
 import t, { type Test } from 'tap';
 import { TrmigError } from '../../src/errors.js';
+import { capabilities } from '../../src/wire/capabilities.js';
 import { connect, listen, type Identity, type ListenOptions } from '../../src/wire/connect.js';
 import type { SessionFrame } from '../../src/wire/frames.js';
 import { Link } from '../../src/wire/link.js';
@@ -78,6 +79,18 @@ t.test('bytes by kind add up to what the sockets moved', async (t) => {
   t.equal(totalBytes(far.bytes.received), farSocket.bytesRead);
   t.ok(sent.base > 10 * compressed.length && sent.log > 30 && sent.deviceState > 50 && sent.overhead > 0);
   t.equal(sent.disk, 0);
+});
+
+t.test('frames are short to a peer that has said that it reads them, and only to such a one', async (t) => {
+  const [nearEnd, farEnd] = duplexPair();
+  const [near, far] = [new Link(nearEnd, { name: 'far' }), new Link(farEnd, { name: 'near' })];
+  t.teardown(() => (near.destroy(), far.destroy()));
+  near.opened(1, { ...blue, capabilities: [capabilities.shortFrames] });
+  far.opened(1, red);
+  await near.send(SAMPLES.segment);
+  await far.send(SAMPLES.segment);
+  t.strictSame([await take(far, 1), await take(near, 1)], [[SAMPLES.segment], [SAMPLES.segment]]);
+  t.ok(near.bytes.sent.log <= far.bytes.sent.log - 12, `${near.bytes.sent.log} of ${far.bytes.sent.log} bytes`);
 });
 
 t.test('a segment overtakes queued image chunks, but not one that has begun', async (t) => {
