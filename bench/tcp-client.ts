@@ -28,20 +28,20 @@ const lastAnswersMs = 5_000;
 async function main(host: string, port: number, intervalMs: number): Promise<void> {
   const sentAtMs: number[] = [];
   const tripsMs: number[] = [];
-  let error: string | null = null;
+  const problems: string[] = [];
   let pending = Buffer.alloc(0);
   const socket = net.connect({ host, port, noDelay: true });
   await new Promise<void>((resolve, reject) => {
     socket.once('connect', resolve);
     socket.once('error', reject);
   });
-  socket.on('error', ({ message }) => (error ??= message));
-  socket.on('close', () => (error ??= 'the guest closed the connection'));
+  socket.on('error', ({ message }) => problems.push(message));
+  socket.on('close', () => problems.push('the guest closed the connection'));
   socket.on('data', (data) => {
     pending = Buffer.concat([pending, data]);
     for (; pending.length >= messageBytes; pending = pending.subarray(messageBytes)) {
       const number = Number(pending.readBigUInt64LE(0));
-      if (number !== tripsMs.length) error ??= `message ${number} came back when ${tripsMs.length} was due`;
+      if (number !== tripsMs.length) problems.push(`message ${number} came back when ${tripsMs.length} was due`);
       tripsMs.push(performance.now() - (sentAtMs[number] ?? NaN));
     }
   });
@@ -56,7 +56,7 @@ async function main(host: string, port: number, intervalMs: number): Promise<voi
   await new Promise((resolve) => process.stdin.once('end', resolve));
   clearInterval(ticking);
   const until = performance.now() + lastAnswersMs;
-  while (tripsMs.length < sentAtMs.length && error === null && performance.now() < until) {
+  while (tripsMs.length < sentAtMs.length && problems.length === 0 && performance.now() < until) {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   const sorted = [...tripsMs].sort((x, y) => x - y);
@@ -66,7 +66,7 @@ async function main(host: string, port: number, intervalMs: number): Promise<voi
     medianMs: sorted[sorted.length >> 1] ?? NaN,
     p99Ms: sorted[Math.floor(sorted.length * 0.99)] ?? NaN,
     longestMs: sorted.at(-1) ?? NaN,
-    error,
+    error: problems[0] ?? null,
   };
   process.stdout.write(`${JSON.stringify(report)}\n`);
   process.exit(0);

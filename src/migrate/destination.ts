@@ -140,12 +140,15 @@ class DestinationRun {
           return;
         }
         case 'layerBegin':
-          return await this.#arriving!.disks.begin(frame);
+          await this.#arriving!.disks.begin(frame);
+          return;
         case 'layerChunk':
-          return await this.#arriving!.disks.take(frame);
+          await this.#arriving!.disks.take(frame);
+          return;
         case 'layerEnd':
           await this.#arriving!.disks.end(frame);
-          return await this.#restoreIfWhole();
+          await this.#restoreIfWhole();
+          return;
         case 'segment':
         case 'log': {
           this.#feed.take(frame);

@@ -244,7 +244,8 @@ class SourceRun {
         return this.link.send({ kind: 'commit', migrationId: this.migrationId, epoch: this.#journal!.epoch });
       case 'redial': // This session has one connection: a later command goes on from the journal.
         this.#session.error ??= new TrmigError('E_PEER_GONE', 'the connection broke while the machine was given away');
-        return this.#session.stopHere();
+        this.#session.stopHere();
+        return;
       case 'sendAnswer':
         return this.#answer(effect.holder);
       case 'sendAbort':

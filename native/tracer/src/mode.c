@@ -16,7 +16,7 @@
 enum {
     EVENT_END = 39,
     STATE_MAGIC = 0x31535254, /* "TRS1" */
-    QUIESCE_MS_MAX = 5000, /* a disk's flush may take that long; one that never ends must not hold the guest */
+    QUIESCE_MS_MAX = 5000,    /* a disk's flush may take that long; one that never ends must not hold the guest */
     QUIESCE_WAIT_US = 50,
     CLOSE_TIMEOUT_MS = 200,
 };
