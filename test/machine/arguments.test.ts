@@ -75,7 +75,12 @@ devices: [virtio-rng]`;
   for (const node of parsed) t.ok(JSON.stringify(node['node-name'] ?? '').length - 2 <= 31, 'a name that QEMU takes');
   const text = qemuArguments(spec(more), { ...plain, disks, paths }).join('\n');
   t.match(text, 'virtio-blk-pci,id=disk1-device,drive=disk1-replay,ioeventfd=off');
-  t.match(text, '{"type":"tap","id":"nic0","ifname":"tap0","script":"no","downscript":"no","vhost":false}');
+  t.match(
+    text,
+    '{"id":"nic0","type":"tap","ifname":"tap0","script":"no","downscript":"no","vhost":false,"vnet_hdr":false}',
+  );
+  const offline = qemuArguments(spec(more), { ...plain, disks, paths, offline: true }).join('\n');
+  t.match(offline, '{"id":"nic0","type":"hubport","hubid":0}', 'a replay needs no network');
   t.match(text, 'filter-replay,id=nic0-replay,netdev=nic0');
   t.match(text, /virtio-net-pci,.*guest_announce=off,ioeventfd=off/);
   t.match(text, 'virtio-rng-pci,id=device0,ioeventfd=off');

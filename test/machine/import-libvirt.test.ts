@@ -208,7 +208,8 @@ t.test('arguments for QEMU in a domain are read as a command line', (t) => {
 t.test('what a domain needs and lacks is for a person to decide', (t) => {
   t.match(undecided(take("<domain type='qemu'><name>x</name></domain>")), [/memory: is missing/]);
   t.match(undecided(take("<domain type='lxc'><name>x</name><memory>1048576</memory></domain>")), [/@type=lxc/]);
-  t.match(undecided(take(domain("<os><type arch='aarch64' machine='virt'>hvm</type></os>"))), [/arch=aarch64/, /arch/]);
+  t.match(undecided(take(domain("<os><type arch='s390x' machine='virt'>hvm</type></os>"))), [/arch=s390x/, /arch/]);
+  t.match(undecided(take(domain("<os><type arch='aarch64' machine='virt'>hvm</type></os>"))), [/kernel: is missing/]);
   t.end();
 });
 

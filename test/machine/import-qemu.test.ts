@@ -259,9 +259,9 @@ t.test('names become names, and a name that was asked for stands', (t) => {
 
 t.test('architectures and boards that trmig does not have are for a person to decide', (t) => {
   for (const [line, said] of [
-    ['qemu-system-aarch64 -M virt -m 1G -nic none', /this version runs x86_64 machines only/],
-    ['qemu-system-riscv64 -M virt -m 1G -nic none', /x86_64 machines only/],
-    ['qemu-system-x86_64 -M microvm -m 1G -nic none', /boards pc and q35/],
+    ['qemu-system-aarch64 -M virt -m 1G -nic none', /a virt machine has no firmware/],
+    ['qemu-system-riscv64 -M virt -m 1G -nic none', /x86_64 and aarch64 machines only/],
+    ['qemu-system-x86_64 -M microvm -m 1G -nic none', /boards pc, q35 and virt/],
     ['virt-manager -m 1G -nic none', /not the name of a QEMU/],
     ['qemu-system-x86_64 -m lots -nic none', /this is no size/],
     ['qemu-system-x86_64 -m 1G -nic none -smp none', /no number of CPUs/],

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "flip.h"
 #include "pace.h"
+#include "quiesce.h"
 #include "qemu.h"
 #include "ram.h"
 #include "tap.h"
@@ -16,8 +17,6 @@
 enum {
     EVENT_END = 39,
     STATE_MAGIC = 0x31535254, /* "TRS1" */
-    QUIESCE_MS_MAX = 5000,    /* a disk's flush may take that long; one that never ends must not hold the guest */
-    QUIESCE_WAIT_US = 50,
     CLOSE_TIMEOUT_MS = 200,
 };
 
@@ -63,55 +62,6 @@ uint64_t mode_vcpu_busy_ns(void)
 }
 
 static const char restless[] = "the guest's devices do not come to rest: requests stay in flight";
-
-static void run_events_on_vcpu(CPUState *cpu, run_on_cpu_data data)
-{
-    (void)cpu;
-    (void)data;
-    bql_unlock();
-    replay_mutex_lock();
-    bql_lock();
-    replay_save_instructions(); /* they come before what happens now */
-    replay_save_events();
-    replay_mutex_unlock();
-}
-
-/* Logs and runs what waits in QEMU's queue for the vCPU's next round, here and now; on the vCPU's thread, as when it is
- * replayed, since an interrupt that another thread raises leaves another mark in the CPU. Main thread, replay mutex held.
- * Returns whether there was anything. */
-static bool run_queued_events(void)
-{
-    if (!replay_has_events()) {
-        return false;
-    }
-    replay_mutex_unlock(); /* before run_on_cpu: the vCPU's loop may be waiting for it */
-    run_on_cpu(qemu_get_cpu(0), run_events_on_vcpu, (run_on_cpu_data){.host_ptr = NULL});
-    bql_unlock();
-    replay_mutex_lock();
-    bql_lock();
-    return true;
-}
-
-/* Lets requests that are in flight end, and their events run and be logged. Main thread, VM stopped. Under
- * record/replay QEMU's own drain does nothing. */
-static bool quiesce(void)
-{
-    const uint64_t until_ns = host_ns() + QUIESCE_MS_MAX * 1000000ull;
-    while (host_ns() < until_ns) {
-        bool busy = aio_poll(qemu_get_aio_context(), false);
-        if (mode == MODE_ARMED) {
-            busy = run_queued_events() || busy;
-        }
-        const bool in_flight = mode == MODE_ARMED && replay_state.block_request_id != tap_block_events();
-        if (!busy && !in_flight) {
-            return true;
-        }
-        if (!busy) {
-            g_usleep(QUIESCE_WAIT_US);
-        }
-    }
-    return false;
-}
 
 /* --- probing: icount alone, to see how fast the guest is --- */
 
@@ -161,7 +111,7 @@ const char *mode_arm(int shift, int stream_fd, uint64_t segment_ms, uint64_t seg
     const uint64_t begun = host_ns();
     vm_stop(run_state("paused"));
     const uint64_t stopped = host_ns();
-    if (!quiesce()) {
+    if (!quiesce(mode == MODE_ARMED)) {
         if (was_running) {
             vm_start();
         }
@@ -215,10 +165,10 @@ static bool end_log(Pauses *pauses)
     const uint64_t begun = host_ns();
     pace_interrupt();
     /* Packets first: a stopped nic takes none, while the one that replays this takes them as they are logged. */
-    run_queued_events();
+    quiesce_queue();
     vm_stop(run_state("paused"));
     const uint64_t stopped = host_ns();
-    if (!quiesce()) {
+    if (!quiesce(mode == MODE_ARMED)) {
         return false;
     }
     const uint64_t quiesced = host_ns();

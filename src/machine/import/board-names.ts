@@ -1,7 +1,8 @@
 // QEMU's names for boards and CPUs as a spec's. A versioned board (pc-q35-8.2) is the board as another QEMU had it; a spec's is
 // the one of its QEMU.
 import type { Draft } from './draft.js';
-import { profileFinding, profileReason } from './profile-reason.js';
+import { ARCHITECTURES } from '../spec-schema.js';
+import { profileReason } from './profile-reason.js';
 
 /** The board of a machine type; one that a spec does not know stays as it is, for checkSpec to refuse. */
 export function importBoard(draft: Draft, input: string, type: string): void {
@@ -18,7 +19,7 @@ export function importBoard(draft: Draft, input: string, type: string): void {
     return;
   }
   draft.fields.board = type.slice(0, 60);
-  draft.refused(input, 'trmig knows the boards pc and q35; choose one that the guest can run on');
+  draft.refused(input, 'trmig knows the boards pc, q35 and virt; choose one that the guest can run on');
 }
 
 /** The architecture by the name of a binary or of libvirt's `arch`. */
@@ -27,13 +28,9 @@ export function importArch(draft: Draft, input: string, arch: string): void {
     draft.changed(input, 'arch: x86_64', 'the x86_64 board runs 32-bit guests too');
     return;
   }
-  if (arch === 'x86_64') {
-    draft.kept(input, 'arch: x86_64');
-    return;
-  }
   draft.fields.arch = arch.slice(0, 60);
-  const finding = arch === 'aarch64' ? profileFinding({ arch }) : null;
-  draft.refused(input, finding?.reason ?? 'trmig runs x86_64 machines only');
+  if (ARCHITECTURES.some((known) => known === arch)) draft.kept(input, `arch: ${arch}`);
+  else draft.refused(input, `trmig runs ${ARCHITECTURES.join(' and ')} machines only`);
 }
 
 /** An accelerator; `names` may be a list (`kvm:tcg`). */
