@@ -28,7 +28,8 @@ export function importArch(draft: Draft, input: string, arch: string): void {
     draft.changed(input, 'arch: x86_64', 'the x86_64 board runs 32-bit guests too');
     return;
   }
-  draft.fields.arch = arch.slice(0, 60);
+  // The spec's own default need not be said.
+  if (arch !== 'x86_64') draft.fields.arch = arch.slice(0, 60);
   if (ARCHITECTURES.some((known) => known === arch)) draft.kept(input, `arch: ${arch}`);
   else draft.refused(input, `trmig runs ${ARCHITECTURES.join(' and ')} machines only`);
 }
