@@ -164,8 +164,11 @@ static bool end_log(Pauses *pauses)
 {
     const uint64_t begun = host_ns();
     pace_interrupt();
-    /* Packets first: a stopped nic takes none, while the one that replays this takes them as they are logged. */
-    quiesce_queue();
+    /* Packets first, while the guest can make no more of them and still counts as running: a stopped machine's nic neither
+     * takes nor sends any, while the one that replays this does both as it is logged. */
+    pause_all_vcpus();
+    while (quiesce_queue()) {
+    }
     vm_stop(run_state("paused"));
     const uint64_t stopped = host_ns();
     if (!quiesce(mode == MODE_ARMED)) {

@@ -128,6 +128,7 @@ typedef struct {
     F(Chardev *, qemu_chr_find, (const char *name))                                                                    \
     F(int, vm_stop, (int state))                                                                                       \
     F(void, vm_start, (void))                                                                                          \
+    F(void, pause_all_vcpus, (void))                                                                                   \
     F(bool, runstate_is_running, (void))                                                                               \
     F(void, run_on_cpu, (CPUState * cpu, run_on_cpu_func func, run_on_cpu_data data))                                  \
     F(void, async_run_on_cpu, (CPUState * cpu, run_on_cpu_func func, run_on_cpu_data data))                            \
