@@ -10,7 +10,7 @@
 #   make test     all of the above but check, then every test except test/soak;  TESTS=test/log for some
 #   make soak     the long tests of test/soak
 #   make bench    trmig beside QEMU's own migration
-#   make demo     a migration to look at;  GUEST=aarch64 for an emulated Arm machine
+#   make demo     a migration to look at, as root between two hosts;  GUEST=aarch64 for an emulated Arm machine
 #   make clean    remove what was built here (the shared cache stays)
 
 SHELL := /bin/bash
@@ -72,7 +72,7 @@ soak: native build guests compile-tests
 bench: native build guests compile-tests
 	@$(in_env) node build/bench/main.js $(ARGS)
 
-demo: native build
+demo: native build compile-tests
 	@fixtures/guests/build.sh $(or $(GUEST),x86_64)
 	@$(in_env) scripts/demo.sh $(or $(GUEST),x86_64)
 

@@ -1,5 +1,5 @@
 // trmig's command line on a host of the benchmark's, as a person there would use it.
-import type { ChildProcess } from 'node:child_process';
+import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
@@ -18,12 +18,14 @@ export class Cli {
     await mkdir(this.home, { recursive: true, mode: 0o700 });
   }
 
+  /** Runs a command to its end on this process's terminal, as a person sees it. @throws when it fails */
+  async show(args: readonly string[]): Promise<void> {
+    const [code] = (await once(this.#spawn(args, 'inherit'), 'close')) as [number | null];
+    if (code !== 0) throw new Error(`trmig ${args.join(' ')} failed`);
+  }
+
   start(args: readonly string[]): ChildProcess {
-    const env = { ...process.env, TRMIG_HOME: this.home };
-    const child = this.host.spawn(process.execPath, [path.resolve('bin/trmig.js'), ...args, '--json'], {
-      env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = this.#spawn([...args, '--json'], ['ignore', 'pipe', 'pipe']);
     // What a failed run said is worth more than the failure: it stays beside the state directory.
     const log = createWriteStream(`${this.home}.${args[0]!}.log`);
     child.stdout!.pipe(log, { end: false });
@@ -42,6 +44,11 @@ export class Cli {
     const [code] = (await once(child, 'close')) as [number | null];
     if (code !== 0 && options.mayFail !== true) throw new Error(`trmig ${args.join(' ')}: ${said.trim()}`);
     return said;
+  }
+
+  #spawn(args: readonly string[], stdio: StdioOptions): ChildProcess {
+    const env = { ...process.env, TRMIG_HOME: this.home };
+    return this.host.spawn(process.execPath, [path.resolve('bin/trmig.js'), ...args], { env, stdio });
   }
 }
 

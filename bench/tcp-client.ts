@@ -2,8 +2,12 @@
 // how long each takes to come back. Its longest round trip is what a user of the guest sees of a migration.
 //
 //   node build/bench/tcp-client.js HOST PORT [INTERVAL_MS]     until stdin closes; prints one line of JSON then
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import net from 'node:net';
+import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import type { Host } from './hosts.js';
 
 const reportSchema = z.object({
   sent: z.number(),
@@ -18,8 +22,33 @@ const reportSchema = z.object({
 export type ClientReport = z.infer<typeof reportSchema>;
 
 /** Reads what the client printed. @throws when it is no report */
-export function parseClientReport(text: string): ClientReport {
+function parseClientReport(text: string): ClientReport {
   return reportSchema.parse(JSON.parse(text));
+}
+
+/** The client as a process on a host, connected to a guest until it is asked what it saw. */
+export class TcpClient {
+  private constructor(private readonly child: ChildProcess) {}
+
+  /** @throws when there is no connection; why not is on stderr by then */
+  static async connect(host: Host, address: string, port: number): Promise<TcpClient> {
+    const child = host.spawn(process.execPath, [fileURLToPath(import.meta.url), address, String(port)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const ended = once(child, 'close').then(() => Buffer.from('nothing, and ended'));
+    const first = await Promise.race([ended, once(child.stdout!, 'data').then(([data]) => data as Buffer)]);
+    if (first.toString() !== 'connected\n') throw new Error(`the client of ${address} said ${first.toString()}`);
+    return new TcpClient(child);
+  }
+
+  /** Waits for the last answers and hangs up. */
+  async end(): Promise<ClientReport> {
+    let said = '';
+    this.child.stdout!.setEncoding('utf8').on('data', (text: string) => (said += text));
+    this.child.stdin!.end();
+    await once(this.child, 'close');
+    return parseClientReport(said);
+  }
 }
 
 const messageBytes = 8;

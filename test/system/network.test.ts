@@ -1,14 +1,12 @@
 // A guest with a nic moves between two hosts that share only a network, and the clients it talks to stay connected.
-import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import type { ChildProcess } from 'node:child_process';
 import t from 'tap';
 import type { Test } from 'tap';
 import { Cli, listening } from '../../bench/cli.js';
-import { addTap, makeHosts, type Host, type HostPair } from '../../bench/hosts.js';
-import { parseClientReport, type ClientReport } from '../../bench/tcp-client.js';
+import { addTap, makeHosts, type HostPair } from '../../bench/hosts.js';
+import { TcpClient } from '../../bench/tcp-client.js';
 import { counters } from './console.js';
 import { guestFile, until, withoutGuests } from './stage.js';
 import { withoutNamespaces } from './namespaces.js';
@@ -60,29 +58,6 @@ async function startGuest(cli: Cli, workload: string): Promise<void> {
 const consoleOf = (cli: Cli): Promise<string> =>
   readFile(path.join(cli.home, 'machines', name, 'console.log'), 'utf8').catch(() => '');
 
-/** A client that talks to the guest until it is asked what it saw. */
-class Client {
-  private constructor(private readonly child: ChildProcess) {}
-
-  static async connect(host: Host): Promise<Client> {
-    const script = path.resolve('build/bench/tcp-client.js');
-    const child = host.spawn(process.execPath, [script, guest.address, String(guest.port)], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    const [first] = (await once(child.stdout!, 'data')) as [Buffer];
-    if (first.toString() !== 'connected\n') throw new Error(`the client said ${first.toString()}`);
-    return new Client(child);
-  }
-
-  async end(): Promise<ClientReport> {
-    let said = '';
-    this.child.stdout!.setEncoding('utf8').on('data', (text: string) => (said += text));
-    this.child.stdin!.end();
-    await once(this.child, 'close');
-    return parseClientReport(said);
-  }
-}
-
 async function move(t: Test, from: Cli, to: Cli): Promise<void> {
   const folder = `${from.home}.report`;
   const address = `${to.host.address}:${port}`;
@@ -97,7 +72,7 @@ const skip = withoutGuests || withoutNamespaces;
 t.test('a TCP connection survives its guest moving there and back', { timeout: 600_000, skip }, async (t) => {
   const { hosts, a, b } = await network(t);
   await startGuest(a, 'echo');
-  const client = await Client.connect(hosts.client);
+  const client = await TcpClient.connect(hosts.client, guest.address, guest.port);
   await move(t, a, b);
   await move(t, b, a);
   const seen = await client.end();
