@@ -51,7 +51,10 @@ const consoleLog = (cli: Cli, name: string): string => path.join(cli.home, 'mach
 /** Whole numbered lines of a console: the guest's own counter. */
 async function counts(cli: Cli, name: string): Promise<string[]> {
   const text = await readFile(consoleLog(cli, name), 'utf8');
-  return text.slice(0, text.lastIndexOf('\n')).split('\n').filter((line) => line.startsWith('count '));
+  return text
+    .slice(0, text.lastIndexOf('\n'))
+    .split('\n')
+    .filter((line) => line.startsWith('count '));
 }
 
 function tellClient({ sent, received, medianMs, longestMs, error }: ClientReport): void {
@@ -100,7 +103,7 @@ async function demo(hosts: HostPair, folder: string, specName: string): Promise<
   say("the guest's own counter: the last lines on host a, the first on host b");
   console.log([...(await counts(a, name)).slice(-2), ...(await counts(b, name)).slice(0, 2)].join('\n'));
   tellClient(seen);
-  say(`report: ${path.relative(".", out)}/report.html`);
+  say(`report: ${path.relative('.', out)}/report.html`);
 }
 
 const specName = process.argv[2] ?? 'hotset';
@@ -109,21 +112,21 @@ for (const file of ['report.json', 'report.html', 'client.json']) await rm(path.
 // Unix sockets want short paths, wherever this clone lies.
 const folder = await mkdtemp(path.join(os.tmpdir(), 'trmig-demo.'));
 const hosts = await makeHosts('1gbit');
-let interrupted = false;
+const interrupted = new AbortController();
 const cleanUp = async (): Promise<void> => {
   await hosts.close();
   await rm(folder, { recursive: true, force: true });
 };
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
-    interrupted = true;
+    interrupted.abort();
     void cleanUp().finally(() => process.exit(130));
   });
 }
 try {
   await demo(hosts, folder, specName);
 } catch (error) {
-  if (!interrupted) say((error as Error).message);
+  if (!interrupted.signal.aborted) say((error as Error).message);
   process.exitCode = 1;
 } finally {
   await cleanUp();

@@ -41,7 +41,7 @@ export interface TaxRow {
   readonly windows: number;
   readonly windowMs: number;
   readonly speed: Readonly<Record<Way, Figure | null>>;
-  /** The share of the second's speed that the first lost (of CPU time: that it used in excess), window against window. */
+  /** The share of the second's speed that the first lost (of an idle guest: of a core that it used more), window against window. */
   readonly tax: TaxFigures;
   /** The same of work per second of CPU time that QEMU got: what neighbours on the host took is not in it. */
   readonly taxOfCpu: TaxFigures;
@@ -101,7 +101,9 @@ export async function measureTax(options: TaxOptions): Promise<TaxRow> {
 }
 
 function taxFigures(rounds: readonly Round[], idle: boolean, of: (speed: Speed) => number): TaxFigures {
-  const lost = (speed: number, reference: number): number => (idle ? speed / reference - 1 : 1 - speed / reference);
+  // Of an idle guest's few ms of CPU a second any ratio is noise: what counts is the share of a core.
+  const lost = (speed: number, reference: number): number =>
+    idle ? (speed - reference) / 1000 : 1 - speed / reference;
   const ratio = (way: Way, to: Way): Figure | null =>
     figure(rounds.map((round) => lost(of(round[way]), of(round[to]))));
   return {
