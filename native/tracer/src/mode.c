@@ -117,6 +117,7 @@ const char *mode_arm(int shift, int stream_fd, uint64_t segment_ms, uint64_t seg
         }
         return restless;
     }
+    quiesce_nics();
     const uint64_t quiesced = host_ns();
     flip_icount_on(shift);
     armed_clocks[0] = qemu_clock_get_ns(QEMU_CLOCK_HOST);

@@ -23,6 +23,7 @@ typedef struct CPUState CPUState;
 typedef struct Chardev Chardev;
 typedef struct AioContext AioContext;
 typedef struct Error Error;
+typedef struct NetClientState NetClientState;
 typedef struct QEMUFile QEMUFile;
 typedef struct QIOChannelFile QIOChannelFile;
 typedef struct QIOChannel QIOChannel;
@@ -150,6 +151,8 @@ typedef struct {
     F(QemuOptsList *, qemu_find_opts, (const char *group))                                                             \
     F(QemuOpts *, qemu_opts_create, (QemuOptsList * list, const char *id, int fail_if_exists, Error **errp))           \
     F(bool, qemu_opt_set, (QemuOpts * opts, const char *name, const char *value, Error **errp))                        \
+    F(int, qemu_find_net_clients_except, (const char *id, NetClientState **clients, int except, int max))              \
+    F(void, qemu_purge_queued_packets, (NetClientState * nc))                                                          \
     F(int, qemu_ram_foreach_block, (RAMBlockIterFunc func, void *opaque))                                              \
     F(const char *, qemu_ram_get_idstr, (RAMBlock * rb))                                                               \
     F(void *, qemu_ram_get_host_addr, (RAMBlock * rb))                                                                 \

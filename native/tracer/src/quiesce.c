@@ -8,6 +8,7 @@
 enum {
     QUIESCE_MS_MAX = 5000, /* a disk's flush may take that long; one that never ends must not hold the guest */
     QUIESCE_WAIT_US = 50,
+    NET_CLIENTS_MAX = 32, /* a spec has up to 8 nics, each with its other end */
 };
 
 static void run_events_on_vcpu(CPUState *cpu, run_on_cpu_data data)
@@ -52,4 +53,13 @@ bool quiesce(bool armed)
         }
     }
     return false;
+}
+
+void quiesce_nics(void)
+{
+    NetClientState *clients[NET_CLIENTS_MAX];
+    const int count = qemu_find_net_clients_except(NULL, clients, -1, NET_CLIENTS_MAX);
+    for (int i = 0; i < MIN(count, NET_CLIENTS_MAX); i++) {
+        qemu_purge_queued_packets(clients[i]);
+    }
 }

@@ -17,4 +17,8 @@ bool quiesce_queue(void);
  * does nothing. Main thread, VM stopped. Returns false when they do not come to rest. */
 bool quiesce(bool armed);
 
+/* Drops what came for a nic while the machine stood still: it waits in QEMU, in neither the device state nor a log that begins
+ * now. It is lost as what QEMU drops when it stops a machine. Main thread, VM stopped. */
+void quiesce_nics(void);
+
 #endif
