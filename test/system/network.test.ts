@@ -64,7 +64,10 @@ async function move(t: Test, from: Cli, to: Cli): Promise<void> {
   await from.run(['migrate', name, address, '--verify', '--report-dir', folder, '--max-downtime', '100ms']);
   const report = JSON.parse(await readFile(path.join(folder, 'report.json'), 'utf8')) as Record<string, unknown>;
   t.match(report, { outcome: 'completed', digests: { ram: 'equal', devices: 'equal', registers: 'equal' } });
-  t.comment(`downtime ${String(report['downtimeMs'])} ms`);
+  const terms = JSON.stringify(report['downtime'], (_, value: unknown) =>
+    typeof value === 'number' ? Math.round(value) : value,
+  );
+  t.comment(`downtime ${String(report['downtimeMs'])} ms ${terms}`);
 }
 
 const skip = withoutGuests || withoutNamespaces;
