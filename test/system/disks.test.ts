@@ -8,7 +8,16 @@ import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import type { Test } from 'tap';
 import { exportDisk, findQemuImg } from '../../src/disk/index.js';
-import { Machine, findQemu, parseSpec, readDisks, type Home, type MachineSpec } from '../../src/machine/index.js';
+import {
+  ARCHITECTURES,
+  Machine,
+  findQemu,
+  parseSpec,
+  readDisks,
+  type Architecture,
+  type Home,
+  type MachineSpec,
+} from '../../src/machine/index.js';
 import { migrate } from '../../src/migrate/migrate.js';
 import type { MigrationReport } from '../../src/migrate/report.js';
 import { Transcript, consoleText, discontinuity, waitForLines } from './console.js';
@@ -30,13 +39,14 @@ function makeDisk(folder: string, sizeMib: number): string {
   return file;
 }
 
-function diskGuest(file: string, append: string): MachineSpec {
+function diskGuest(arch: Architecture, file: string, append: string): MachineSpec {
   const spec = {
     name: 'm',
+    arch,
     memory: '256M',
-    kernel: guestFile('x86_64', 'vmlinuz'),
-    initrd: guestFile('x86_64', 'initramfs.cpio.gz'),
-    append: `console=ttyS0 quiet ${append}`,
+    kernel: guestFile(arch, 'vmlinuz'),
+    initrd: guestFile(arch, 'initramfs.cpio.gz'),
+    append: `console=${arch === 'aarch64' ? 'ttyAMA0' : 'ttyS0'} quiet ${append}`,
     disks: [{ file, format: 'raw' }],
   };
   return parseSpec(JSON.stringify(spec), { base: '/', source: 'test' });
@@ -71,35 +81,37 @@ async function ask(home: Home, word: string, answer: RegExp): Promise<void> {
   console.destroy();
 }
 
-t.test('a guest with a disk moves to another host and back', generously, async (t) => {
-  const { a, b, folder } = stage(t);
-  const receivers = { a: await receiver(t, a), b: await receiver(t, b) };
-  const transcript = new Transcript();
-  transcript.arrives(a);
-  const file = makeDisk(folder, 192);
-  const started = await Machine.start(diskGuest(file, 'workload=diskwriter disk_rate=20'), { home: a });
-  await waitForLines(started.consoleLog, 20);
-  started.close();
+for (const arch of ARCHITECTURES) {
+  t.test(`an ${arch} guest with a disk moves to another host and back`, generously, async (t) => {
+    const { a, b, folder } = stage(t);
+    const receivers = { a: await receiver(t, a), b: await receiver(t, b) };
+    const transcript = new Transcript();
+    transcript.arrives(a);
+    const file = makeDisk(folder, 192);
+    const started = await Machine.start(diskGuest(arch, file, 'workload=diskwriter disk_rate=20'), { home: a });
+    await waitForLines(started.consoleLog, 20);
+    started.close();
 
-  const there = await move(t, a, b, receivers.b);
-  transcript.arrives(b, 0);
-  t.ok(there.bytes.disk > 0, 'the frozen layer was sent');
-  await ask(b, 'verify', /verify: ok \d+ records/);
-  const kept = await readDisks(a.machine('m'));
-  t.equal(kept?.[0]?.layers.length, 2, 'the source keeps what was frozen at the checkpoint and at the handover');
+    const there = await move(t, a, b, receivers.b);
+    transcript.arrives(b, 0);
+    t.ok(there.bytes.disk > 0, 'the frozen layer was sent');
+    await ask(b, 'verify', /verify: ok \d+ records/);
+    const kept = await readDisks(a.machine('m'));
+    t.equal(kept?.[0]?.layers.length, 2, 'the source keeps what was frozen at the checkpoint and at the handover');
 
-  const at = consoleText(a.machine('m').consoleLog).length;
-  const back = await move(t, b, a, receivers.a);
-  transcript.arrives(a, at);
-  const share = back.bytes.disk / there.bytes.disk;
-  t.ok(share < 0.05, `the way back took ${(share * 100).toFixed(2)} % of the disk's bytes`);
-  await ask(a, 'verify', /verify: ok \d+ records/);
-  t.equal(discontinuity(transcript.text), null);
+    const at = consoleText(a.machine('m').consoleLog).length;
+    const back = await move(t, b, a, receivers.a);
+    transcript.arrives(a, at);
+    const share = back.bytes.disk / there.bytes.disk;
+    t.ok(share < 0.05, `the way back took ${(share * 100).toFixed(2)} % of the disk's bytes`);
+    await ask(a, 'verify', /verify: ok \d+ records/);
+    t.equal(discontinuity(transcript.text), null);
 
-  await ask(a, 'quit', /\/data is unmounted/);
-  await until('the guest has powered off', async () => (await Machine.list({ home: a }))[0]?.state !== 'running');
-  const qemuImg = await findQemuImg(await findQemu(diskGuest(file, '')));
-  const content = path.join(folder, 'content.raw');
-  await exportDisk(qemuImg, (await readDisks(a.machine('m')))![0]!, content);
-  execFileSync('/sbin/fsck.ext4', ['-fn', content]); // Throws for a file system that is not clean.
-});
+    await ask(a, 'quit', /\/data is unmounted/);
+    await until('the guest has powered off', async () => (await Machine.list({ home: a }))[0]?.state !== 'running');
+    const qemuImg = await findQemuImg(await findQemu(diskGuest(arch, file, '')));
+    const content = path.join(folder, 'content.raw');
+    await exportDisk(qemuImg, (await readDisks(a.machine('m')))![0]!, content);
+    execFileSync('/sbin/fsck.ext4', ['-fn', content]); // Throws for a file system that is not clean.
+  });
+}
