@@ -15,6 +15,7 @@ export {
   filesBeside,
   keptLayers,
   leaveDisks,
+  ownLayers,
   recordFrozen,
   removeGarbage,
   type CommonBeginning,

@@ -143,6 +143,14 @@ export async function removeGarbage(paths: MachinePaths): Promise<string[]> {
   return garbage;
 }
 
+/** The files of layers that trmig made and that hold what a machine of this host has written: lost with the machine. @throws E_DISKS */
+export async function ownLayers(paths: MachinePaths): Promise<string[]> {
+  const disks = (await readDisks(paths)) ?? [];
+  return disks
+    .filter(({ left, readonly }) => left !== true && !readonly)
+    .flatMap(({ layers }) => layers.filter(({ origin }) => origin === 'made').map(({ file }) => file));
+}
+
 /**
  * The files outside the machine's folder that go with it when it is removed for good: overlays beside shared disks, if they are
  * its own still. What the spec names stays, and so does all of a machine that lives elsewhere.

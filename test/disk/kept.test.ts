@@ -3,7 +3,7 @@ import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { flattenPlan } from '../../src/disk/flatten.js';
-import { arrivingDisk, commonBeginning, filesBeside, keptLayers, leaveDisks, recordFrozen, removeGarbage } from '../../src/disk/kept.js'; // prettier-ignore
+import { arrivingDisk, commonBeginning, filesBeside, keptLayers, leaveDisks, ownLayers, recordFrozen, removeGarbage } from '../../src/disk/kept.js'; // prettier-ignore
 import { digestLayer } from '../../src/disk/layer-reader.js';
 import { newTopLayer } from '../../src/disk/overlay.js';
 import { createOverlay } from '../../src/disk/qemu-img.js';
@@ -32,6 +32,15 @@ t.test('the common beginning of two chains is found whatever was merged on eithe
   t.same(common([], [[1]]), [0, 0]);
   t.same(common([[2]], [[1]]), [0, 0]);
   t.end();
+});
+
+t.test('what a guest wrote is known to be in the layers that trmig made, while it lives here', async (t) => {
+  const { paths } = diskStage(t);
+  t.same(await ownLayers(paths), [], 'no disks');
+  await writeDisks(paths, [paperDisk([[1], [2]])]);
+  t.same(await ownLayers(paths), ['/h/2']);
+  await writeDisks(paths, [paperDisk([[1], [2]], { left: true })]);
+  t.same(await ownLayers(paths), [], 'it lives elsewhere');
 });
 
 t.test('a common beginning holds the same layers on both sides, and no longer one does (2000 seeds)', (t) => {
