@@ -4,6 +4,7 @@
 
 #include "qemu.h"
 #include "ram.h"
+#include "scratch.h"
 
 #define XXH_INLINE_ALL
 #include <string.h>
@@ -99,7 +100,9 @@ bool state_devices128(Digest128 *digest, const char **why)
     const int64_t clock = *timers_i64(TIMERS_CPU_CLOCK_OFFSET);
     *timers_i64(TIMERS_CPU_TICKS_OFFSET) = 0;
     *timers_i64(TIMERS_CPU_CLOCK_OFFSET) = 0;
+    const Scratch scratch = scratch_hide();
     GByteArray *bytes = state_save(why);
+    scratch_restore(&scratch);
     *timers_i64(TIMERS_CPU_TICKS_OFFSET) = ticks;
     *timers_i64(TIMERS_CPU_CLOCK_OFFSET) = clock;
     if (!bytes) {
