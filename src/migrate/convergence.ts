@@ -75,7 +75,7 @@ const replayPerSecondGuess = 50e6;
 /** A replay slower than this is not believed: it stood still for another reason. */
 const logSpeedMin = 0.05;
 /** A gap should be closed by so many times the base image's time, counted from the start. */
-const closeByBaseTimes = 2.5;
+const closeByBaseTimes = 2;
 const closeWithinMsMin = 300;
 /** What the tail may always have of the allowed downtime: pacing cannot mend the other terms. */
 const tailShareMin = 0.25;
