@@ -298,3 +298,15 @@ export function asTrmigError(thrown: unknown): TrmigError {
   }
   return new TrmigError('E_INTERNAL', message, { cause: thrown });
 }
+
+/**
+ * A cancelled operation ends in one error, whatever was given to the signal as its reason.
+ * @param what what was cancelled, for the message
+ * @throws TrmigError E_ABORTED (or the signal's reason, if that is a TrmigError) when `signal` is aborted
+ */
+export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {
+  if (!signal?.aborted) return;
+  const reason: unknown = signal.reason;
+  if (reason instanceof TrmigError) throw reason;
+  throw new TrmigError('E_ABORTED', `${what}: cancelled`, { cause: reason });
+}

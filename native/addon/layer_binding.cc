@@ -2,8 +2,7 @@
 #include <vector>
 
 #include "../core/layer.h"
-#include "binding.h"
-#include "buffers.h"
+#include "chunk_arguments.h"
 
 namespace trmig {
 
@@ -45,10 +44,7 @@ protected:
     }
 
     Napi::Value Result(Napi::Env env) override {
-        auto result = Napi::Object::New(env);
-        result.Set("pages", to_page_array(env, chunk_.pages));
-        result.Set("compressed", to_buffer(env, std::move(chunk_.compressed)));
-        result.Set("checksum", Napi::BigInt::New(env, chunk_.checksum));
+        Napi::Object result = chunk_result(env, chunk_);
         result.Set("digest", Napi::BigInt::New(env, digest_));
         return result;
     }
@@ -63,14 +59,13 @@ private:
 
 class WriteLayerWork : public RemoteWork {
 public:
-    WriteLayerWork(Napi::Env env, int fd, uint64_t file_bytes, const ChunkHead &head, std::vector<uint32_t> pages,
-                   const Napi::Uint8Array &compressed, uint64_t checksum)
-        : RemoteWork(env), fd_(fd), file_bytes_(file_bytes), head_(head), pages_(std::move(pages)), checksum_(checksum),
-          bytes_(compressed.Data()), compressed_(Napi::Persistent(compressed)) {}
+    WriteLayerWork(Napi::Env env, int fd, uint64_t file_bytes, ForeignChunk chunk)
+        : RemoteWork(env), fd_(fd), file_bytes_(file_bytes), chunk_(std::move(chunk)) {}
 
 protected:
     Failure Work() override {
-        return write_layer_chunk(fd_, file_bytes_, head_, pages_.data(), bytes_, checksum_, digest_);
+        return write_layer_chunk(fd_, file_bytes_, chunk_.head, chunk_.pages.data(), chunk_.bytes, chunk_.checksum,
+                                 digest_);
     }
 
     Napi::Value Result(Napi::Env env) override {
@@ -80,12 +75,8 @@ protected:
 private:
     int fd_;
     uint64_t file_bytes_;
-    ChunkHead head_;
-    std::vector<uint32_t> pages_;
-    uint64_t checksum_;
+    ForeignChunk chunk_;
     uint64_t digest_ = 0;
-    const uint8_t *bytes_;
-    Napi::Reference<Napi::Uint8Array> compressed_; // keeps bytes_ alive
 };
 
 // Main thread. dataExtents(fd, from, to, countMax): Promise<Float64Array> of offsets and lengths
@@ -97,21 +88,14 @@ Napi::Value DataExtents(const Napi::CallbackInfo &info) {
 // Main thread. readLayerChunk(fd, fileBytes, level, layer, firstPage, pageCount): Promise<{pages, compressed, checksum,
 // digest}>
 Napi::Value ReadLayerChunk(const Napi::CallbackInfo &info) {
-    ChunkHead head{as_u32(info[3]), as_u32(info[5]), as_u64(info[4]), 0, 0};
+    ChunkHead head = wanted_head(info, 3);
     int level = info[2].As<Napi::Number>().Int32Value();
     return (new ReadLayerWork(info.Env(), static_cast<int>(as_u32(info[0])), as_u64(info[1]), level, head))->Start();
 }
 
 // Main thread. writeLayerChunk(fd, fileBytes, layer, firstPage, pageCount, pages, compressed, checksum): Promise<bigint>
 Napi::Value WriteLayerChunk(const Napi::CallbackInfo &info) {
-    auto compressed = info[6].As<Napi::Uint8Array>();
-    std::vector<uint32_t> pages = from_page_array(info[5]);
-    ChunkHead head{as_u32(info[2]), as_u32(info[4]), as_u64(info[3]), static_cast<uint32_t>(pages.size()),
-                   static_cast<uint32_t>(compressed.ByteLength())};
-    bool lossless = false;
-    uint64_t checksum = info[7].As<Napi::BigInt>().Uint64Value(&lossless);
-    return (new WriteLayerWork(info.Env(), static_cast<int>(as_u32(info[0])), as_u64(info[1]), head, std::move(pages),
-                               compressed, checksum))
+    return (new WriteLayerWork(info.Env(), static_cast<int>(as_u32(info[0])), as_u64(info[1]), ForeignChunk(info, 2)))
         ->Start();
 }
 

@@ -3,10 +3,9 @@
 // consumer is; chunks come in order (block, then page); when the iteration ends, however it ends, nothing reads any more
 // and the frozen image may be thawed.
 
-import { TrmigError } from '../errors.js';
+import { TrmigError, throwIfAborted } from '../errors.js';
 import { captureConcurrency, captureConcurrencyMax, chunkPagesMax, chunkZstdLevel, imagePageBytes } from '../limits.js';
 import { captureChunk, remoteError } from '../native/index.js';
-import { throwIfAborted } from './abort.js';
 import { checkBlocks, type ImageChunk, type ImageProcess } from './chunk.js';
 
 /** How far a capture is. The object is the reporter's to keep: each call gets a new one. */
@@ -88,13 +87,13 @@ export async function* captureImage(
 
   let progress: CaptureProgress = { scannedBytes: 0, totalBytes, rawBytes: 0, compressedBytes: 0, chunks: 0 };
   try {
-    throwIfAborted(signal);
+    throwIfAborted(signal, 'the RAM image');
     for (;;) {
       readAhead();
       if (underway.length === 0) return;
       const { span, chunk: pending } = underway[0]!;
       const chunk = await pending;
-      throwIfAborted(signal);
+      throwIfAborted(signal, 'the RAM image');
       underway.shift();
       progress = {
         scannedBytes: progress.scannedBytes + span.pageCount * imagePageBytes,
@@ -107,7 +106,7 @@ export async function* captureImage(
       if (chunk !== null) {
         readAhead();
         yield chunk;
-        throwIfAborted(signal);
+        throwIfAborted(signal, 'the RAM image');
       }
     }
   } finally {

@@ -3,9 +3,9 @@
 // every fault is one TrmigError that names the file and the offset.
 
 import type { FileHandle } from 'node:fs/promises';
+import { throwIfAborted } from '../errors.js';
 import { imageChunksMax } from '../limits.js';
 import { fileError, openFile, readFully } from '../log/files.js';
-import { throwIfAborted } from './abort.js';
 import { checkBlocks, decodeChunk, type ImageChunk } from './chunk.js';
 import {
   contentDigest,
@@ -117,7 +117,7 @@ export class ImageReader {
   /** All chunks in their order; feed them to `restoreImage`. */
   async *chunks(options: { signal?: AbortSignal } = {}): AsyncGenerator<ImageChunk, void> {
     for (const entry of this.index) {
-      throwIfAborted(options.signal);
+      throwIfAborted(options.signal, 'the RAM image');
       yield await this.chunk(entry);
     }
   }
@@ -125,7 +125,7 @@ export class ImageReader {
   /** Reads everything, so that every checksum has been verified. */
   async verify(options: { signal?: AbortSignal } = {}): Promise<void> {
     for (const entry of this.index) {
-      throwIfAborted(options.signal);
+      throwIfAborted(options.signal, 'the RAM image');
       await this.chunk(entry);
     }
   }

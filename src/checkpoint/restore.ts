@@ -3,10 +3,9 @@
 // byte is written; the RAM is made zero first, because an image does not say which pages are zero and QEMU has filled
 // some already (ROMs, a kernel loaded at reset).
 
-import { TrmigError } from '../errors.js';
+import { TrmigError, throwIfAborted } from '../errors.js';
 import { captureConcurrency, imagePageBytes, MIB } from '../limits.js';
 import { clearPages, ERRNO, isNativeFailure, remoteError, restoreChunk as writeChunk } from '../native/index.js';
-import { throwIfAborted } from './abort.js';
 import { checkBlocks, checkChunk, type ImageChunk, type ImageProcess } from './chunk.js';
 
 /** Between two looks at the signal. */
@@ -23,7 +22,7 @@ export async function clearTarget(target: ImageProcess, options: { signal?: Abor
   let cleared = 0;
   for (const { address, bytes } of target.blocks) {
     for (let at = 0; at < bytes; at += clearBytesAtOnce) {
-      throwIfAborted(options.signal);
+      throwIfAborted(options.signal, 'the RAM image');
       cleared += await clearPages(target.pid, address + at, Math.min(clearBytesAtOnce, bytes - at), whose);
     }
   }
@@ -79,7 +78,7 @@ export async function restoreImage(
   try {
     await clearTarget(target, options);
     for await (const chunk of chunks) {
-      throwIfAborted(options.signal);
+      throwIfAborted(options.signal, 'the RAM image');
       if (underway.length >= captureConcurrency) await underway.shift();
       const written = restoreChunk(target, chunk);
       written.catch(() => {}); // Reported when its turn comes.
@@ -92,7 +91,7 @@ export async function restoreImage(
       options.onProgress?.(progress);
     }
     while (underway.length > 0) await underway.shift();
-    throwIfAborted(options.signal);
+    throwIfAborted(options.signal, 'the RAM image');
     return progress;
   } finally {
     await Promise.allSettled(underway);

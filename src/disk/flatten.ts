@@ -10,7 +10,7 @@
 // While a machine is armed nothing may go on under its disks: `cancelFlatten` first.
 import path from 'node:path';
 import { z } from 'zod';
-import { TrmigError } from '../errors.js';
+import { TrmigError, throwIfAborted } from '../errors.js';
 import { flattenBytesPerSecond, flattenPollMs } from '../limits.js';
 import {
   layerNode,
@@ -21,7 +21,6 @@ import {
   type MachinePaths,
   type QmpClient,
 } from '../machine/index.js';
-import { throwIfAborted } from './abort.js';
 import { makeLayerFolder } from './overlay.js';
 import { extentsOf, type Extent } from './qemu-img.js';
 import { reconcile, type Reconciled } from './reconcile.js';

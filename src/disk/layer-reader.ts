@@ -4,12 +4,11 @@
 // Invariants: at most `concurrency` chunks are being read or wait for the consumer, so memory is bounded however slow the
 // consumer is; chunks come in ascending order; when the iteration ends, however it ends, nothing reads the file any more.
 import type { FileHandle } from 'node:fs/promises';
-import { TrmigError } from '../errors.js';
+import { TrmigError, throwIfAborted } from '../errors.js';
 import { captureConcurrency, captureConcurrencyMax, chunkPagesMax, imagePageBytes, layerZstdLevel } from '../limits.js';
 import { fileError, openFile } from '../log/files.js';
 import type { FrozenFile, Layer } from '../machine/index.js';
 import { dataExtents, isNativeFailure, readLayerChunk } from '../native/index.js';
-import { throwIfAborted } from './abort.js';
 import { ChunkDigests, chunkBytes, chunkCount, chunkPages, type LayerChunk, type LayerDigest } from './layer-chunk.js';
 
 /** How far a reading is. The object is the reporter's to keep: each call gets a new one. */

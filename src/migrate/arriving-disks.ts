@@ -19,7 +19,6 @@ import {
   removeGarbage,
   startFlatten,
 } from '../disk/index.js';
-import { captureConcurrency } from '../limits.js';
 import {
   findQemu,
   readDisks,
@@ -33,6 +32,8 @@ import {
 } from '../machine/index.js';
 import type { LayerBeginFrame, LayerChunkFrame, LayerEndFrame } from '../wire/frames.js';
 import { parseDiskOffer, type OfferedDisk } from './disk-offer.js';
+import { DiskWitness } from './disk-witness.js';
+import { InFlight } from './in-flight.js';
 
 interface Arriving {
   readonly offered: OfferedDisk;
@@ -44,7 +45,9 @@ interface Arriving {
 export class ArrivingDisks {
   readonly #frozen = new Map<string, FrozenFile>();
   #writer: { readonly layer: Layer; readonly writer: LayerWriter; readonly virtualBytes: number } | null = null;
-  #underway: Promise<void>[] = [];
+  readonly #writing = new InFlight();
+  /** '' without disks. */
+  #qemuImg = '';
   #chunks = 0;
   #bytes = 0;
 
@@ -101,11 +104,11 @@ export class ArrivingDisks {
   /** Makes the new top layers. What Machine.start needs of the disks. @throws TrmigError E_QEMU_IMG, E_DISK_FULL, E_FILE_ACCESS */
   async prepare(): Promise<{ readonly chains: readonly MachineDisk[]; readonly topsOnly: boolean }> {
     if (this.arriving.length > 0) {
-      const qemuImg = await findQemuImg(await findQemu(this.spec));
+      this.#qemuImg = await findQemuImg(await findQemu(this.spec));
       await makeLayerFolder(this.paths);
       await removeGarbage(this.paths);
       for (const { disk, offered } of this.arriving) {
-        await createOverlay(qemuImg, disk.layers.at(-1)!.file, offered.virtualBytes);
+        await createOverlay(this.#qemuImg, disk.layers.at(-1)!.file, offered.virtualBytes);
       }
     }
     return { chains: this.arriving.map(({ disk }) => disk), topsOnly: true };
@@ -126,17 +129,15 @@ export class ArrivingDisks {
   /** @throws TrmigError as `begin` */
   async take(frame: LayerChunkFrame): Promise<void> {
     if (this.#writer === null) throw new TrmigError('E_WIRE_GARBAGE', 'a chunk of no layer');
-    if (this.#underway.length >= captureConcurrency) await this.#underway.shift();
+    const { writer } = this.#writer;
     const { kind: _kind, ...chunk } = frame;
-    const written = this.#writer.writer.write(chunk);
-    written.catch(() => undefined); // Reported when its turn comes.
-    this.#underway.push(written);
+    await this.#writing.add(() => writer.write(chunk));
     this.#chunks++;
   }
 
   /** @throws TrmigError as `begin`, E_LAYER_REFUSED for an image that names other files */
   async end(frame: LayerEndFrame): Promise<void> {
-    while (this.#underway.length > 0) await this.#underway.shift();
+    await this.#writing.done();
     const current = this.#writer;
     if (current?.layer.id !== frame.layer || frame.chunks !== this.#chunks) {
       throw new TrmigError(
@@ -166,17 +167,22 @@ export class ArrivingDisks {
     );
   }
 
-  /** The guest runs here: begins to merge what it arrived in, in the background of QEMU. @throws TrmigError E_QMP_*, E_QEMU_IMG */
+  /** What can tell later what the guest saw on them; null when there are none. @throws TrmigError E_DISKS, E_QMP_* */
+  async witness(machine: Machine): Promise<DiskWitness | null> {
+    return this.arriving.length === 0 ? null : DiskWitness.prepare(machine, this.#qemuImg);
+  }
+
+  /** The guest runs here: begins to merge what it arrived in, in the background of QEMU. @throws TrmigError E_QMP_* */
   async settle(machine: Machine): Promise<void> {
     if (this.arriving.length === 0) return;
-    const qemuImg = await findQemuImg(await findQemu(this.spec));
     const disks = this.arriving.map(({ disk }) => disk);
-    await machine.withQmp((qmp) => startFlatten({ qmp, paths: this.paths, disks, qemuImg }));
+    const { paths } = this;
+    await machine.withQmp((qmp) => startFlatten({ qmp, paths, disks, qemuImg: this.#qemuImg }));
   }
 
   /** The machine does not become live here, and its QEMU is gone: what was kept before stays. */
   async discard(): Promise<void> {
-    await Promise.allSettled(this.#underway);
+    await this.#writing.settled();
     await this.#writer?.writer.discard();
     if (this.arriving.length === 0) return;
     if (this.before === null) await rm(this.paths.disks, { force: true });

@@ -8,7 +8,7 @@ import { checkSameBlocks, type ImageProcess } from '../checkpoint/index.js';
 import { qemuStopMsMax } from '../limits.js';
 import { Machine, checkSpec, type Home, type MachineSpec, type QmpClient } from '../machine/index.js';
 import type { OfferFrame } from '../wire/frames.js';
-import { DiskWitness } from './disk-witness.js';
+import type { DiskWitness } from './disk-witness.js';
 import { ArrivingDisks } from './arriving-disks.js';
 import { beginArrival, clearAbandoned, endArrival } from './arrival.js';
 import { checkRoom } from './room.js';
@@ -93,7 +93,7 @@ export class ArrivingMachine {
 
   /** Prepares what going live will need, while there is time. @throws TrmigError E_QMP_*, E_DISKS, E_QEMU_IMG */
   async makeReady(): Promise<void> {
-    if (this.offer.verify) this.#witness = await DiskWitness.prepare(this.machine);
+    if (this.offer.verify) this.#witness = await this.disks.witness(this.machine);
     await this.#openMonitor();
   }
 

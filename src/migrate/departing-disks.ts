@@ -133,7 +133,8 @@ export class DepartingDisks {
    * @throws TrmigError E_DISKS, E_QEMU_IMG, E_QMP_*, E_FILE_ACCESS
    */
   async digest(): Promise<string> {
-    this.#witness = await DiskWitness.prepare(this.machine);
+    if (this.offered.length === 0) return '';
+    this.#witness = await DiskWitness.prepare(this.machine, this.qemuImg);
     await this.#witness?.freeze();
     return (await this.#witness?.digest()) ?? '';
   }

@@ -1,13 +1,11 @@
 // What a stopped machine's guest sees on its disks, digested on both hosts at the log's last instruction. The top layers are frozen
 // for it: that writes out what QEMU still holds of them, and leaves both hosts with the same frozen layers.
 import { rm } from 'node:fs/promises';
-import { contentDigest, findQemuImg, prepareOverlays, snapshot, undo, type OverlayPlan } from '../disk/index.js';
-import { findQemu, readDisks, writeDisks, type Machine } from '../machine/index.js';
+import { contentDigest, prepareOverlays, snapshot, type OverlayPlan } from '../disk/index.js';
+import { readDisks, writeDisks, type Machine } from '../machine/index.js';
 import { xxh128 } from '../native/index.js';
 
 export class DiskWitness {
-  #used = false;
-
   private constructor(
     private readonly machine: Machine,
     private readonly qemuImg: string,
@@ -15,11 +13,10 @@ export class DiskWitness {
   ) {}
 
   /** Makes ready while there is time; null for a machine without disks. @throws TrmigError E_DISKS, E_QEMU_IMG, E_QMP_* */
-  static async prepare(machine: Machine): Promise<DiskWitness | null> {
-    const { paths, spec } = machine;
+  static async prepare(machine: Machine, qemuImg: string): Promise<DiskWitness | null> {
+    const { paths } = machine;
     const disks = await readDisks(paths);
-    if (spec.disks.length === 0 || disks === null) return null;
-    const qemuImg = await findQemuImg(await findQemu(spec));
+    if (disks === null) return null;
     const plan = await machine.withQmp((qmp) => prepareOverlays({ qmp, paths, disks, qemuImg }));
     return new DiskWitness(machine, qemuImg, plan);
   }
@@ -27,7 +24,6 @@ export class DiskWitness {
   /** The guest stands at the instruction in question, its disks at rest. @throws TrmigError E_QMP_* */
   async freeze(): Promise<void> {
     await this.machine.withQmp((qmp) => snapshot(qmp, this.plan));
-    this.#used = true;
   }
 
   /** Of all disks as they were frozen; takes as long as reading them. @throws TrmigError E_QEMU_IMG, E_FILE_ACCESS */
@@ -43,11 +39,5 @@ export class DiskWitness {
   async remove(): Promise<void> {
     await writeDisks(this.machine.paths, this.plan.before);
     for (const { layer } of this.plan.added) await rm(layer.file, { force: true });
-  }
-
-  /** It is not needed after all, and QEMU is there still. Never throws: what stays is empty. */
-  async cancel(): Promise<void> {
-    if (this.#used) return;
-    await this.machine.withQmp((qmp) => undo(qmp, this.machine.paths, this.plan)).catch(() => undefined);
   }
 }
