@@ -64,20 +64,25 @@ export function makeOffer(spec: MachineSpec, hello: TracerHello, options: OfferO
 export async function armForShipping(
   machine: Machine,
   disks: DepartingDisks,
-): Promise<{ pump: LogPump; armed: ArmCheckpointReply }> {
+): Promise<{ pump: LogPump; armed: ArmCheckpointReply; normalPerSecond: number }> {
   const { tracer, spec } = machine;
   await tracer.collapse();
-  const shift = typeof spec.shift === 'number' ? spec.shift : chooseShift(await tracer.probe(probeMs));
+  const probe = await tracer.probe(probeMs);
+  const shift = typeof spec.shift === 'number' ? spec.shift : chooseShift(probe);
   const pump = await LogPump.open(tracer);
   const segments = { segmentMs: segmentMsShipping, segmentBytes: segmentBytesShipping };
   try {
     const armed = await disks.freeze(() => tracer.arm({ shift, stream: pump.name, ...segments, checkpoint: true }));
-    return { pump, armed };
+    // An idle guest is not looked at for long, and shows no speed.
+    return { pump, armed, normalPerSecond: (probe.instructions * 1e9) / Math.max(probe.ns, probeNsMin) };
   } catch (error) {
     pump.close();
     throw error;
   }
 }
+
+/** A shorter look shows no speed. */
+const probeNsMin = 1e8;
 
 /** Sends a frozen image's chunks and its end. @throws TrmigError E_IMAGE_READ, E_ABORTED, the link's fault */
 export async function shipBase(

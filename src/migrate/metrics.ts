@@ -11,6 +11,7 @@ import type { LiveFrame, ProgressFrame, ReadyFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
 import { totalBytes } from '../wire/meter.js';
 import type { ConvergenceSample, Verdict } from './convergence.js';
+import { GuestSpeed } from './guest-speed.js';
 import type { Comparison, DowntimeTerms, MigrationReport, Outcome, ReportPause, ReportSample } from './report.js';
 import type { SourcePhase } from './source-states.js';
 import { version } from '../version.js';
@@ -60,6 +61,9 @@ export class SourceMetrics {
   #bytesAtBase = 0;
   #arm: ArmCheckpointReply | null = null;
   #armedMs = 0;
+  /** Before the arming, under icount. */
+  #normalPerSecond = 0;
+  readonly #guestSpeed = new GuestSpeed();
   #last: Segment | null = null;
   #cuts: { seq: number; hostNs: number }[] = [];
   #log = { rawBytes: 0, events: 0, segments: 0 };
@@ -95,9 +99,11 @@ export class SourceMetrics {
     this.#phases.push({ phase: at, atMs: this.atMs });
   }
 
-  armed(reply: ArmCheckpointReply): void {
+  armed(reply: ArmCheckpointReply, normalPerSecond: number): void {
     this.#arm = reply;
+    this.#normalPerSecond = normalPerSecond;
     this.#armedMs = hostMs();
+    this.#guestSpeed.reached({ hostMs: this.#armedMs, instructions: 0 });
   }
 
   base(at: { scannedBytes: number; totalBytes: number }): void {
@@ -117,6 +123,7 @@ export class SourceMetrics {
     this.#log.events += segment.events;
     this.#log.segments++;
     this.#cuts.push({ seq: segment.seq, hostNs: segment.hostNs });
+    this.#guestSpeed.reached({ hostMs: segment.hostNs / nsPerMs, instructions: segment.to });
     if (last === null || segment.hostNs <= last.hostNs) return;
     const perSecond = ((segment.to - last.to) * 1e9) / (segment.hostNs - last.hostNs);
     // While the source is paced its own speed does not show, unless it is higher than what was known.
@@ -227,6 +234,7 @@ export class SourceMetrics {
       linkBytesPerSecond,
       replayPerSecond: Math.round(this.#replayPerSecond),
       sourcePerSecond: Math.round(this.#sourcePerSecond),
+      guestSpeed: this.#normalPerSecond > busyPerSecond ? this.#guestSpeed.perSecond / this.#normalPerSecond : 0,
       replaySpeed: this.#sourcePerSecond > 0 ? this.#replayPerSecond / this.#sourcePerSecond : 0,
       pace: this.#pace.now,
       predictedDowntimeMs: this.#verdict?.predictedDowntimeMs ?? 0,

@@ -82,6 +82,16 @@ const series: readonly Series[] = [
     topMin: 1,
   },
   {
+    name: 'Guest speed',
+    what: 'in the last 100 ms, against that before the checkpoint',
+    of: ({ guestSpeed }) => guestSpeed || null,
+    format: share,
+    digest: 'last',
+    scale: 'linear',
+    shape: 'line',
+    topMin: 1,
+  },
+  {
     name: 'Pacing',
     what: "the share of time that the source's vCPU slept",
     of: ({ pace }) => pace,

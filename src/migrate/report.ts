@@ -41,6 +41,8 @@ export interface ReportSample {
   /** Instructions replayed a second while there was something to replay; 0 when unknown. */
   readonly replayPerSecond: number;
   readonly sourcePerSecond: number;
+  /** What the guest executed in the last 100 ms, pacing and all, ÷ what it did before it was armed; 0 when it was idle or it is too early. */
+  readonly guestSpeed: number;
   /** Replay speed ÷ the source's unpaced speed; 0 when unknown. */
   readonly replaySpeed: number;
   readonly pace: number;

@@ -281,10 +281,10 @@ class SourceRun {
   }
 
   async #arm(): Promise<void> {
-    const { pump, armed } = await armForShipping(this.machine, this.#disks!);
+    const { pump, armed, normalPerSecond } = await armForShipping(this.machine, this.#disks!);
     this.#pump = pump;
     this.#armed = armed;
-    this.#metrics.armed(armed);
+    this.#metrics.armed(armed, normalPerSecond);
     this.#session.dispatch({ type: 'armed' });
   }
 

@@ -25,6 +25,7 @@ function sampleAt(atMs: number, index: number): ReportSample {
     linkBytesPerSecond: shipping ? Math.round(27e6 * wobble) : Math.round(9600 * wobble),
     replayPerSecond: Math.round(sourcePerSecond * replaySpeed),
     sourcePerSecond: Math.round(sourcePerSecond),
+    guestSpeed: (1 - pace) * Math.min(1, 0.7 + atMs / 1000) * wobble,
     replaySpeed,
     pace,
     predictedDowntimeMs: shipping ? 0 : lagMs + 5.4,

@@ -73,7 +73,7 @@ t.test('a completed migration shows its downtime, terms, bytes and digests', asy
 
 t.test('the plots draw every series over the whole time', async (t) => {
   const document = renderReport(examples.completed);
-  t.equal(document.match(/class="stroke"/g)?.length, 6);
+  t.equal(document.match(/class="stroke"/g)?.length, 7);
   for (const stage of ['start', 'base image', 'catching up', 'handover'])
     t.ok(document.includes(`title="${stage} `), stage);
 });
