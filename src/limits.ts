@@ -162,15 +162,16 @@ export const journalBytesMax = 16 * MIB;
 export const probeMs = 800;
 /** Segments while the base image is under way and the gap is wide: each one costs a frame. */
 export const segmentMsShipping = 50;
-/** Segments once the gap is narrow: small, so that the tail is; QEMU's slices (about 4 ms) are the floor. */
-export const segmentMsNear = 5;
+/** Segments once the gap is narrow: small, so that the tail is; for the moments before the handover they may cost. */
+export const segmentMsNear = 2;
 export const segmentBytesShipping = 256 * KIB;
 /** A stop's lease: longer than any handover, shorter than a person's patience. Renewed every third of it. */
 export const stopLeaseMs = 5_000;
-/** Between two looks at convergence: a fraction of the downtime that people ask for. */
+/** Between two looks at convergence, while the gap is wide and once it is narrow: a fraction of what is looked at. */
 export const convergeTickMs = 10;
-/** Between two progress frames of a destination. */
-export const progressMs = 10;
+export const convergeTickMsNear = 2;
+/** Between two progress frames of a destination, at least: one for each segment that is replayed, but no more. */
+export const progressMs = 2;
 /** Between two updates of what a person watches. */
 export const progressTickMs = 100;
 /** Between two samples of a report, and how many it keeps: a page that a phone can draw. */

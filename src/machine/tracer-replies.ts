@@ -90,6 +90,8 @@ export const disarmSchema = z.object({
 });
 
 export const finishSchema = z.object({
+  /** When the guest was stopped, by the host's monotonic clock. */
+  hostNs: count,
   icount: position,
   virtualNs: count,
   registers: digest,
@@ -107,6 +109,8 @@ export const digestRamSchema = digestSchema.extend({ ram: digest });
 export const freezeSchema = frozenSchema.extend({ ns: count });
 
 export const liveSchema = z.object({
+  /** When the guest was let go on, by the host's monotonic clock. */
+  hostNs: count,
   virtualNs: count,
   frozen: frozenSchema.optional(),
   pauses: z.object({ freezeNs: count, flipNs: count, startNs: count, totalNs: count }),

@@ -1,16 +1,18 @@
 // The loop between the base image and the handover: look, judge, pace, and look again.
 
 import { TrmigError } from '../errors.js';
-import { convergeTickMs, segmentBytesShipping, segmentMsNear } from '../limits.js';
+import { convergeTickMs, convergeTickMsNear, segmentBytesShipping, segmentMsNear } from '../limits.js';
 import type { TracerClient } from '../machine/index.js';
+import { rehearseHandover } from '../wire/rehearsal.js';
 import { judge, type ConvergencePolicy } from './convergence.js';
 import type { SourceMetrics } from './metrics.js';
 import type { SessionJournal } from './session-journal.js';
 
 /** Smaller changes of the pace are not worth a message. */
 const paceStep = 0.02;
-/** Syncs that show what the ones inside the handover will take. */
+/** Syncs that show what the ones inside the handover will take, to begin with and then so often: a disk that was busy comes to rest. */
 const journalRehearsals = 5;
+const journalRehearsalMs = 200;
 
 export interface ConvergeOptions {
   readonly tracer: TracerClient;
@@ -27,10 +29,15 @@ export interface ConvergeOptions {
  */
 export async function converge(options: ConvergeOptions): Promise<boolean> {
   const { tracer, journal, metrics, policy, goesOn } = options;
-  let [pace, near] = [0, false];
-  for (let i = 0; i < journalRehearsals; i++) await journal.rehearse();
-  metrics.journalMs = journal.recordMs;
+  let [pace, near, rehearsedMs] = [0, false, -Infinity];
+  rehearseHandover();
+  for (let i = 1; i < journalRehearsals; i++) await journal.rehearse();
   while (goesOn()) {
+    if (performance.now() - rehearsedMs >= journalRehearsalMs) {
+      await journal.rehearse();
+      metrics.journalMs = journal.recordMs;
+      rehearsedMs = performance.now();
+    }
     const verdict = judge(metrics.sample(), policy);
     metrics.judged(verdict);
     if (verdict.decision === 'handover') return true;
@@ -46,7 +53,7 @@ export async function converge(options: ConvergeOptions): Promise<boolean> {
       await tracer.pace(pace);
       metrics.paced(pace);
     }
-    await new Promise((done) => setTimeout(done, convergeTickMs));
+    await new Promise((done) => setTimeout(done, verdict.near ? convergeTickMsNear : convergeTickMs));
   }
   return false;
 }

@@ -8,6 +8,7 @@ import type { FrozenImage, Home, Machine, TracerEventData } from '../machine/ind
 import { digestBlocks } from '../native/index.js';
 import type { CheckpointFrame, OfferFrame, SessionFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
+import { rehearseHandover } from '../wire/rehearsal.js';
 import { ArrivingMachine } from './arriving-machine.js';
 import { BaseRestore } from './base-restore.js';
 import {
@@ -42,7 +43,8 @@ const isLast = (phase: DestinationPhase): boolean => ['live', 'declined', 'disca
 
 const streamName = 'log';
 const nsPerMs = 1e6;
-const nowNs = (): number => Math.round(performance.now() * nsPerMs);
+/** The host's monotonic clock, as the tracer's. */
+const nowNs = (): number => Number(process.hrtime.bigint());
 
 /** Takes one offered machine over `link`. Never rejects: the result says how it ended. */
 export async function receiveMachine(
@@ -274,6 +276,7 @@ class DestinationRun {
   async #play(): Promise<void> {
     const { tracer } = this.#machine;
     await this.#arriving!.makeReady();
+    rehearseHandover();
     const stream = await tracer.openStream(streamName);
     void this.#watch();
     await tracer.play({ stream: streamName });
@@ -341,16 +344,15 @@ class DestinationRun {
     const { tracer } = this.#machine;
     const begunNs = nowNs();
     await this.#arriving!.freezeDisks();
-    const { virtualNs, pauses, frozen } = await tracer.live({ freeze: this.offer.verify });
+    const { hostNs, virtualNs, pauses, frozen } = await tracer.live({ freeze: this.offer.verify });
     this.#arriving!.announce();
     this.#frozen = frozen ?? null;
-    const endedNs = nowNs();
     this.#live = {
       virtualNs,
       journalNs: this.#live.journalNs,
       flipNs: pauses.flipNs,
-      startNs: endedNs - begunNs - pauses.flipNs,
-      totalNs: endedNs - this.#committedNs,
+      startNs: Math.max(0, hostNs - begunNs - pauses.flipNs),
+      totalNs: Math.max(0, hostNs - this.#committedNs),
     };
     this.#session.dispatch({ type: 'running' });
   }

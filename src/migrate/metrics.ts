@@ -182,7 +182,7 @@ export class SourceMetrics {
       logSpeed: this.#logSpeed,
       nearForMs: this.#nearSinceMs === 0 ? 0 : nowMs - this.#nearSinceMs,
       sourcePerSecond: this.#sourcePerSecond,
-      replayPerSecond: behind <= 0 ? Math.max(this.#replayPerSecond, 1) : this.#replayPerSecond,
+      replayPerSecond: this.#replayPerSecond,
       latencyMs: this.#latencyMs,
       rttMs: rttMs ?? 1,
       fixedMs: {
@@ -263,6 +263,7 @@ export class SourceMetrics {
   }
 
   finished(reply: FinishReply): void {
+    this.#stoppedMs = reply.hostNs / nsPerMs;
     this.#finished = reply;
   }
 
@@ -284,7 +285,9 @@ export class SourceMetrics {
     const { frame: ready, atMs: readyMs } = this.#ready;
     const pauses = this.#finished.pauses;
     const ms = (ns: number): number => ns / nsPerMs;
-    const downtimeMs = liveMs - this.#stoppedMs;
+    // Neither host's clock knows the other's: the commit took half of what its round trip took beside the destination's work.
+    const wayMs = Math.max(0, liveMs - this.#committedMs - ms(live.totalNs)) / 2;
+    const downtimeMs = this.#committedMs + wayMs + ms(live.totalNs) - this.#stoppedMs;
     const stopMs = ms(pauses.stopNs);
     const quiesceMs = ms(pauses.quiesceNs);
     const digestMs = ms(ready.digestNs);

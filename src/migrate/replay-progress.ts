@@ -1,5 +1,5 @@
 // How far and how fast a replay is, for the source's controller.
-// Invariants: the newest position is always told, at most one period late; the speed counts only time in which there was
+// Invariants: the newest position is always told, at once or one period after the one before; the speed counts only time in which there was
 // something to replay, so that a destination that waits for the log is not taken for a slow one.
 
 import { progressMs } from '../limits.js';
@@ -12,34 +12,38 @@ type Played = TracerEventData<'played'>;
 const busyMsMin = 2;
 
 export class ReplayProgress {
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | null = null;
   #last: { played: Played; atMs: number } | null = null;
   #from: { played: Played; atMs: number } | null = null;
-  #told = -1;
+  #toldMs = -Infinity;
+  #ended = false;
 
-  constructor(readonly tell: (frame: Omit<ProgressFrame, 'restoredBytes'>) => Promise<void>) {
-    this.#timer = setInterval(() => this.#tick(), progressMs);
-  }
+  constructor(readonly tell: (frame: Omit<ProgressFrame, 'restoredBytes'>) => Promise<void>) {}
 
   played(played: Played): void {
     this.#last = { played, atMs: performance.now() };
     this.#from ??= this.#last;
-    if (this.#told < 0) this.#tick();
+    if (this.#timer !== null || this.#ended) return;
+    const waitMs = this.#toldMs + progressMs - this.#last.atMs;
+    if (waitMs <= 0) this.#tell();
+    else this.#timer = setTimeout(() => this.#tell(), waitMs);
   }
 
   end(): void {
-    clearInterval(this.#timer);
+    this.#ended = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
   }
 
-  #tick(): void {
-    if (this.#last === null || this.#from === null || this.#last.played.seq === this.#told) return;
+  #tell(): void {
+    this.#timer = null;
+    if (this.#last === null || this.#from === null) return;
     const { played, atMs } = this.#last;
+    this.#toldMs = performance.now();
     const { seq, icount, virtualNs, hostNs } = played;
     const busyMs = atMs - this.#from.atMs - (played.waitNs - this.#from.played.waitNs) / 1e6;
     const known = busyMs >= busyMsMin;
     const replaySpeed = known ? Math.round(((icount - this.#from.played.icount) / busyMs) * 1000) : 0;
     if (known) this.#from = this.#last;
-    this.#told = seq;
     const position = { seq, icount, virtualNs, hostNs, receivedBytes: 0, replaySpeed };
     void this.tell({ kind: 'progress', phase: 'replaying', ...position });
   }

@@ -197,7 +197,7 @@ export interface CommitFrame {
   readonly epoch: number;
 }
 
-/** The destination runs the guest. Times are the destination's, from the commit's arrival on. */
+/** The destination runs the guest. Times are the destination's, from the commit's arrival to the guest's running. */
 export interface LiveFrame {
   readonly kind: 'live';
   readonly virtualNs: number;

@@ -23,6 +23,7 @@ const replies: Record<string, object> = {
   arm: { shift: 1, virtualNs: 9, pauses: armPauses, deviceState: 'AAEC', frozen: { pid: 8, blocks: [block] } },
   disarm: { icount: 10, pauses: armPauses },
   finish: {
+    hostNs: 10,
     icount: 11,
     virtualNs: 1,
     registers: 'ab',
@@ -33,7 +34,7 @@ const replies: Record<string, object> = {
   restore: { ns: 13 },
   digest: { icount: 14, registers: 'ab', devices: 'cd', ram: 'ef' },
   freeze: { pid: 15, blocks: [block], ns: 16 },
-  live: { virtualNs: 17, pauses: { freezeNs: 0, flipNs: 1, startNs: 2, totalNs: 3 } },
+  live: { hostNs: 16, virtualNs: 17, pauses: { freezeNs: 0, flipNs: 1, startNs: 2, totalNs: 3 } },
 };
 
 async function connected(

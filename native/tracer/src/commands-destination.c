@@ -132,6 +132,7 @@ void run_live(Request *request)
     const pid_t frozen = request_bool(request, "freeze") ? ram_freeze() : 0;
     const uint64_t freeze_ns = host_ns() - begun;
     request_fail_if(request, mode_live(&pauses, &virtual_ns));
+    request_reply(request, "hostNs", "%" PRIu64, begun + freeze_ns + pauses.total_ns);
     pauses.freeze_ns = freeze_ns;
     pauses.total_ns += freeze_ns;
     note_pause("live", pauses.total_ns);

@@ -115,6 +115,7 @@ void run_finish(Request *request)
     request_fail_if(request, mode_finish(&result));
     lease_set(ms);
     note_pause("finish", result.pauses.total_ns);
+    request_reply(request, "hostNs", "%" PRIu64, result.host_ns);
     request_reply(request, "icount", "%" PRIu64, result.icount);
     request_reply(request, "virtualNs", "%" PRIu64, result.virtual_ns);
     request_reply_digests(request, result.registers, &result.devices);

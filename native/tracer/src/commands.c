@@ -20,7 +20,7 @@
 enum {
     PAUSES_KEPT = 64,
     TICK_MS = 50,
-    PLAYING_TICK_MS = 5,
+    PLAYING_TICK_MS = 2,
     COLLAPSE_NS = 50 * 1000 * 1000,
     STREAM_GRACE_MS = 5000, /* a reader that has gone may not come back: its log has a gap */
 };

@@ -189,7 +189,7 @@ static bool end_log(Pauses *pauses)
 const char *mode_finish(FinishResult *result)
 {
     const uint64_t begun = host_ns();
-    *result = (FinishResult){0};
+    *result = (FinishResult){.host_ns = begun};
     if (!end_log(&result->pauses)) {
         vm_start();
         return restless;

@@ -33,6 +33,7 @@ typedef struct {
 
 typedef struct {
     Pauses pauses;
+    uint64_t host_ns; /* when the stop began */
     uint64_t icount, virtual_ns;
     uint64_t registers;
     Digest128 devices;

@@ -133,6 +133,8 @@ typedef struct {
     F(bool, runstate_is_running, (void))                                                                               \
     F(void, run_on_cpu, (CPUState * cpu, run_on_cpu_func func, run_on_cpu_data data))                                  \
     F(void, async_run_on_cpu, (CPUState * cpu, run_on_cpu_func func, run_on_cpu_data data))                            \
+    F(void, qemu_cpu_kick, (CPUState * cpu))                                                                           \
+    F(void, icount_account_warp_timer, (void))                                                                         \
     F(CPUState *, qemu_get_cpu, (int index))                                                                           \
     F(bool, qemu_in_vcpu_thread, (void))                                                                               \
     F(bool, all_cpu_threads_idle, (void))                                                                              \

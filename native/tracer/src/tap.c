@@ -4,6 +4,7 @@
 
 #include "../../core/events.h"
 #include "clock.h"
+#include "mode.h"
 #include "qemu.h"
 #include "segment.h"
 #include "state.h"
@@ -27,6 +28,9 @@ static struct {
     size_t whole_bytes;  /* of which whole events */
     uint64_t whole_events;
     uint64_t pending_since_ns;
+    uint64_t cut_ns;  /* when the last segment was cut */
+    uint64_t busy_ns; /* the vCPU's CPU time when the sender last looked */
+    bool hurry;       /* the vCPU was kicked: cut as soon as it is between two slices */
     trmig_event_scanner scanner;
     uint64_t cut_instructions; /* instructions up to the last cut */
     uint64_t exceptions_at;    /* instructions before the exceptions that are not in the log (yet) */
@@ -76,6 +80,8 @@ static void cut(uint16_t flags, const uint64_t *canary)
     g_byte_array_remove_range(tap.pending, 0, (guint)tap.whole_bytes);
     tap.whole_bytes = 0;
     tap.whole_events = 0;
+    tap.cut_ns = header.host_ns;
+    tap.hurry = false;
     g_cond_signal(&tap.wake);
 }
 
@@ -90,7 +96,7 @@ static void on_event(void)
     tap.whole_bytes = tap.pending->len;
 
     const bool full = tap.whole_bytes >= tap.segment_bytes;
-    const bool due = full || now - tap.pending_since_ns >= tap.segment_ns;
+    const bool due = full || tap.hurry || now - tap.pending_since_ns >= tap.segment_ns;
     if (due && tap.scanner.kind == EVENT_CHECKPOINT_WARP_ACCOUNT && qemu_in_vcpu_thread()) {
         /* Between two slices the registers are whole, and the replaying vCPU asks for the next byte at this very place. */
         const uint64_t canary = state_registers64();
@@ -98,6 +104,15 @@ static void on_event(void)
     } else if (tap.whole_bytes >= SEGMENT_PAYLOAD_BYTES_MAX / 2) {
         cut(0, NULL);
     }
+}
+
+bool tap_hurry(void)
+{
+    g_mutex_lock(&tap.lock);
+    tap.hurry = !tap.finished && host_ns() - tap.cut_ns >= tap.segment_ns;
+    const bool hurry = tap.hurry;
+    g_mutex_unlock(&tap.lock);
+    return hurry;
 }
 
 /* Lock held. */
@@ -176,6 +191,21 @@ static bool send_all(int fd, const void *bytes, size_t size)
     return true;
 }
 
+/* A vCPU that computes logs nothing until its slice ends, which can take longer than a segment may: ends the slice. One that
+ * sleeps is not woken. Lock held. */
+static void end_slice_if_late(uint64_t now)
+{
+    if (tap.finished || now - tap.cut_ns < tap.segment_ns) {
+        return;
+    }
+    const uint64_t busy_ns = mode_vcpu_busy_ns();
+    if (busy_ns - tap.busy_ns > tap.segment_ns / 2) {
+        tap.hurry = true;
+        qemu_cpu_kick(qemu_get_cpu(0));
+    }
+    tap.busy_ns = busy_ns;
+}
+
 /* The tap's own thread: takes none of QEMU's locks. */
 static gpointer sender_thread(gpointer unused)
 {
@@ -208,6 +238,7 @@ static gpointer sender_thread(gpointer unused)
             cut(0, NULL);
             continue;
         }
+        end_slice_if_late(now);
         const uint64_t wait_ns = CLAMP(tap.segment_ns, 1000000u, 100000000u);
         g_cond_wait_until(&tap.wake, &tap.lock, g_get_monotonic_time() + (gint64)(wait_ns / 1000));
     }
@@ -223,7 +254,9 @@ FILE *tap_open(int stream_fd, uint64_t segment_ms, uint64_t segment_bytes, const
     tap.scanner.clock[1] = clocks[1];
     tap.pending = g_byte_array_sized_new(256 * 1024);
     tap.whole_bytes = tap.whole_events = tap.cut_instructions = tap.seq = tap.cut_events = 0;
-    tap.raw_bytes = tap.ring_bytes = tap.stream_gone_ns = 0;
+    tap.raw_bytes = tap.ring_bytes = tap.stream_gone_ns = tap.busy_ns = 0;
+    tap.cut_ns = host_ns();
+    tap.hurry = false;
     tap.exceptions = 0;
     tap.closing = tap.overflow = tap.sending = tap.finished = false;
     tap.segment_ns = segment_ms * 1000000u;

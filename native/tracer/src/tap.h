@@ -33,6 +33,9 @@ void tap_set_bounds(uint64_t segment_ms, uint64_t segment_bytes);
  * instruction: then their order must be told. vCPU thread, replay mutex held. */
 void tap_exception(uint64_t instructions);
 
+/* If a segment is due by time, it is cut at the vCPU's next event between two slices: says whether it is. Any thread. */
+bool tap_hurry(void);
+
 /* Cuts the final segment. The VM is stopped, replay mutex held, nothing may write afterwards. Main thread. */
 void tap_finish(void);
 
