@@ -19,7 +19,7 @@ export * from './import/index.js';
 export { Machine, type MachineState, type MachineStatus, type MachineSummary, type StartOptions } from './machine.js';
 export { formatBytes, parseBytes } from './memory.js';
 export { inspectProcess, isAlive, readIdentity, writeIdentity, type ProcessIdentity } from './process.js';
-export { assertProfile, profileFindings, workingStrategies, type ProfileFinding } from './profile.js';
+export { assertMovable, assertProfile, profileFindings, workingStrategies, type ProfileFinding } from './profile.js';
 export { candidates, findQemu, isVersion, type FoundQemu } from './qemu.js';
 export { parseQcow2Header, type Qcow2Header } from './qcow2-header.js';
 export { QmpClient, type QemuVersion } from './qmp.js';

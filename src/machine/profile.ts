@@ -156,6 +156,24 @@ export function assertProfile(spec: MachineSpec, strategy: Strategy): void {
   });
 }
 
+/**
+ * Refuses to move a machine that is tied to its host, though it runs and is recorded there.
+ * @throws E_PROFILE naming every nic of backend `user`
+ */
+export function assertMovable(spec: MachineSpec): void {
+  const tied = spec.nics.flatMap(({ backend }, i) => (backend === 'user' ? [`nics[${i}]`] : []));
+  if (tied.length === 0) return;
+  const reason = "the guest's connections end in sockets of this host's QEMU, which cannot move";
+  throw new TrmigError(
+    'E_PROFILE',
+    `'${spec.name}' cannot be moved: ${tied.join(', ')}: backend user does not work: ${reason}. Use backend: tap`,
+    {
+      hint: `Stop it, change ${tied.join(', ')}, and start it again; it can be recorded as it is.`,
+      facts: { name: spec.name, fields: tied.join(' ') },
+    },
+  );
+}
+
 /** The strategies that work in spite of all of these findings. */
 export function workingStrategies(findings: readonly ProfileFinding[]): Strategy[] {
   const all: readonly Strategy[] = ['trace', ...copying];

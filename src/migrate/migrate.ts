@@ -1,7 +1,7 @@
 // One command's worth of migration: find the destination, give the machine away, say how it went.
 
 import { randomUUID } from 'node:crypto';
-import type { Machine } from '../machine/index.js';
+import { assertMovable, type Machine } from '../machine/index.js';
 import { connect } from '../wire/connect.js';
 import { identity } from './identity.js';
 import { sendMachine, type SourceOptions, type SourceResult } from './source.js';
@@ -18,10 +18,11 @@ export interface MigrateOptions extends SourceOptions {
  * Moves a running machine to the receiver at `host`:`port`.
  * Once connected it never rejects: the result says how it ended, and the machine runs here unless it ended in `retired`
  * (it runs there) or `unresolved` (`trmig status` says what to do).
- * @throws TrmigError E_CONNECT, E_WIRE_*, E_ABORTED before anything was done to the machine.
+ * @throws TrmigError E_PROFILE for a machine that is tied to this host; E_CONNECT, E_WIRE_*, E_ABORTED before anything was done to the machine.
  */
 export async function migrate(machine: Machine, options: MigrateOptions): Promise<SourceResult> {
   const { host, port, signal, migrationId = randomUUID() } = options;
+  assertMovable(machine.spec);
   const link = await connect(host, port, { identity, ...(signal && { signal }) });
   return sendMachine(machine, link, migrationId, options);
 }

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { assertProfile, profileFindings, workingStrategies } from '../../src/machine/profile.js';
+import { assertMovable, assertProfile, profileFindings, workingStrategies } from '../../src/machine/profile.js';
 import { parseSpec, type MachineSpec } from '../../src/machine/spec.js';
 import { thrownBy } from './fake-peer.js';
 
@@ -60,6 +60,16 @@ t.test('some things no strategy can move', (t) => {
     t.notMatch(refusal(more).hint, /strategy/);
   }
   t.same(workingStrategies([]), ['trace', 'precopy', 'postcopy', 'hybrid']);
+  t.end();
+});
+
+t.test('a machine whose nic ends in its own QEMU stays where it is', (t) => {
+  const tap = '{ backend: tap, interface: tap0, mac: 52:54:00:a0:00:01 }';
+  t.doesNotThrow(() => assertMovable(spec(`nics: [${tap}]`)));
+  const error = thrownBy(() => assertMovable(spec(`nics: [${tap}, { backend: user, mac: 52:54:00:a0:00:02 }]`)));
+  t.equal(error.code, 'E_PROFILE');
+  t.match(error.message, /'web' cannot be moved: nics\[1\]: backend user does not work: .*Use backend: tap/);
+  t.match(error.hint, /change nics\[1\].*recorded as it is/);
   t.end();
 });
 
