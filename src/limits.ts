@@ -131,6 +131,11 @@ if (chunkCompressedBytesMax < chunkPagesMax * imagePageBytes) throw new Error('l
 // --- disks ---
 /** Layers of one disk: a checkpoint adds one, and reading through many costs the guest; flattening comes long before. */
 export const diskLayersMax = 256;
+/**
+ * The newest frozen layers of a disk, which are not merged: a machine that returns to a host so many layers later takes only
+ * these. A migration makes one, with --verify two. Twice as many are there before any is merged.
+ */
+export const recentLayers = 8;
 /** Layers that one has swallowed: an id each, in disks.json. */
 export const diskIncludesMax = 4096;
 /** disks.json is read whole: 16 disks with all the layers they may have. */
@@ -148,10 +153,10 @@ export const qcow2HeaderBytesMax = 2 * MIB;
 export const flattenBytesPerSecond = 32 * MIB;
 /** Between two looks at a merge that takes minutes. */
 export const flattenPollMs = 50;
-/** A program such as qemu-img that makes, maps or describes an image; none of these reads the image's data. */
+/** A program such as qemu-img that makes or describes an image; none of these reads the image's data. */
 export const qemuImgMsMax = 60_000;
-/** What such a program may say: the map of a fragmented image is long. */
-export const qemuImgOutputBytesMax = 256 * MIB;
+/** What such a program may say. */
+export const qemuImgOutputBytesMax = 1 * MIB;
 
 // --- migrate ---
 /** An ownership journal: some 300 bytes a record, five records a migration; ten thousand migrations. */

@@ -1,5 +1,9 @@
-// Merges the frozen layers of a disk into the lowest of them, while the guest runs on, dormant: QEMU copies what the upper ones
-// hold down and then does without them. Each checkpoint adds a layer, and reading through many costs the guest.
+// Merges the old frozen layers of a disk into the lowest of them, while the guest runs on, dormant: QEMU copies what the upper
+// ones hold down and then does without them. Each checkpoint adds a layer, and reading through many costs the guest.
+//
+// The newest ones stay as they are. They are what has changed since the machine left the hosts that it was on before: such a
+// host has the layers beneath, and needs only these when the machine returns. So layers are merged in batches, and what
+// lies lowest, which is the largest, is seldom changed and seldom read anew for its digest.
 //
 // Whoever dies, the chain in disks.json stays right:
 //   trmig            QEMU's job goes on; the next `reconcile` finds what it has done
@@ -8,30 +12,24 @@
 // A layer that is being merged into changes, so its recorded digest no longer fits its file: `keptLayers` sees that.
 //
 // While a machine is armed nothing may go on under its disks: `cancelFlatten` first.
-import path from 'node:path';
 import { z } from 'zod';
 import { TrmigError, throwIfAborted } from '../errors.js';
-import { flattenBytesPerSecond, flattenPollMs } from '../limits.js';
+import { flattenBytesPerSecond, flattenPollMs, recentLayers } from '../limits.js';
 import {
   layerNode,
   replayNode,
-  writeSmallFile,
   type Layer,
   type MachineDisk,
   type MachinePaths,
   type QmpClient,
 } from '../machine/index.js';
-import { makeLayerFolder } from './overlay.js';
-import { extentsOf, type Extent } from './qemu-img.js';
 import { reconcile, type Reconciled } from './reconcile.js';
 
 export interface FlattenOptions {
   readonly qmp: QmpClient;
   readonly paths: MachinePaths;
-  readonly disks: readonly MachineDisk[];
-  readonly qemuImg: string;
-  /** Layers that stay as they are, with all below them: another host has them, and would need less when the machine returns. */
-  readonly keep?: ReadonlySet<string>;
+  /** So many of the newest frozen layers stay as they are, and fewer are not merged at once. */
+  readonly recent?: number;
   readonly bytesPerSecond?: number;
   readonly signal?: AbortSignal;
 }
@@ -46,31 +44,31 @@ export interface FlattenProgress {
 /** What would be merged on one disk: the layers, top to bottom, and what swallows them; null when there is nothing to do. */
 export function flattenPlan(
   disk: MachineDisk,
-  keep: ReadonlySet<string> = new Set(),
+  recent: number = recentLayers,
 ): { readonly into: Layer; readonly merged: readonly Layer[] } | null {
   if (disk.readonly) return null;
-  const kept = disk.layers.findLastIndex(({ id, includes }) => keep.has(id) || includes.some((one) => keep.has(one)));
   // Backing files are not the machine's own.
-  const lowest = disk.layers.findIndex(({ origin }, i) => origin !== 'backing' && i > kept);
-  const merged = disk.layers.slice(lowest + 1, -1).reverse();
+  const lowest = disk.layers.findIndex(({ origin }) => origin !== 'backing');
+  const frozen = disk.layers.slice(lowest + 1, -1);
+  const merged = frozen.slice(0, Math.max(0, frozen.length - recent)).reverse();
   const into = disk.layers[lowest];
-  return lowest < 0 || into === undefined || merged.length === 0 ? null : { into, merged };
+  return lowest < 0 || into === undefined || merged.length < Math.max(1, recent) ? null : { into, merged };
 }
 
 const jobId = (disk: number): string => `flatten-disk${disk}`;
 
 /**
- * Begins to merge, on every disk that has anything to merge; QEMU goes on by itself. Returns how many disks.
- * @throws E_QMP_*, E_QEMU_IMG, E_FILE_ACCESS, E_DISK_FULL
+ * Begins to merge, on every disk that has anything to merge; QEMU goes on by itself. Returns how many disks. The machine is
+ * dormant, and no merge is under way.
+ * @throws E_QMP_*, E_DISKS, E_FILE_ACCESS
  */
 export async function startFlatten(options: FlattenOptions): Promise<number> {
-  const { qmp, paths, disks, qemuImg, keep, bytesPerSecond = flattenBytesPerSecond, signal } = options;
+  const { qmp, paths, recent, bytesPerSecond = flattenBytesPerSecond, signal } = options;
+  const { disks } = await reconcile(qmp, paths);
   let started = 0;
   for (const [i, disk] of disks.entries()) {
-    const plan = flattenPlan(disk, keep);
+    const plan = flattenPlan(disk, recent);
     if (plan === null) continue;
-    await makeLayerFolder(paths);
-    for (const layer of plan.merged) await noteExtents(paths, qemuImg, layer, signal);
     const command = {
       'job-id': jobId(i),
       device: replayNode(i),
@@ -150,23 +148,4 @@ async function flattenJobs(qmp: QmpClient): Promise<(z.output<typeof jobsSchema>
     const disk = /^flatten-disk(\d+)$/.exec(job.id)?.[1];
     return disk === undefined ? [] : [{ ...job, disk: Number(disk) }];
   });
-}
-
-/** Where the extents of a merged layer are kept: what has changed on the disk since the layer below it. */
-export function extentsFile(paths: MachinePaths, layerId: string): string {
-  return path.join(paths.layers, `${layerId}.extents.json`);
-}
-
-/**
- * Keeps what a layer changed before it is merged and can no longer be told apart: a host that has the layers below it needs
- * these extents only, should the machine return to it.
- */
-async function noteExtents(
-  paths: MachinePaths,
-  qemuImg: string,
-  layer: Layer,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const extents: Extent[] = await extentsOf(qemuImg, layer, { ...(signal && { signal }) });
-  await writeSmallFile(extentsFile(paths, layer.id), JSON.stringify({ format: 1, layer: layer.id, extents }));
 }

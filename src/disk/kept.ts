@@ -133,12 +133,8 @@ export async function leaveDisks(paths: MachinePaths, options: { readonly topsTo
 export async function removeGarbage(paths: MachinePaths): Promise<string[]> {
   const disks = (await readDisks(paths)) ?? [];
   const used = new Set(disks.flatMap(({ layers }) => layers.map(({ file }) => file)));
-  const ids = new Set(disks.flatMap(({ layers }) => layers.flatMap(({ id, includes }) => [id, ...includes])));
   const names = await readdir(paths.layers).catch(() => []);
-  const garbage = names
-    .filter((name) => !(name.endsWith('.extents.json') && ids.has(name.replace(/\.extents\.json$/, ''))))
-    .map((name) => path.join(paths.layers, name))
-    .filter((file) => !used.has(file));
+  const garbage = names.map((name) => path.join(paths.layers, name)).filter((file) => !used.has(file));
   for (const file of garbage) await rm(file, { force: true });
   return garbage;
 }

@@ -116,35 +116,3 @@ export async function virtualBytes(
   if (info.success) return info.data['virtual-size'];
   throw new TrmigError('E_QEMU_IMG', `qemu-img info says nothing of the size of ${chain.layers.at(-1)!.file}`);
 }
-
-const mapSchema = z.array(
-  z.object({ start: z.number().int(), length: z.number().int(), depth: z.number().int(), present: z.boolean() }),
-);
-
-/** A run of bytes of a guest's disk. */
-export interface Extent {
-  readonly start: number;
-  readonly bytes: number;
-}
-
-/**
- * What a layer itself holds of its guest's disk, zeros that it was told to hold included: ascending, merged where they touch.
- * @throws E_QEMU_IMG, E_ABORTED
- */
-export async function extentsOf(
-  binary: string,
-  layer: Layer,
-  options: { readonly signal?: AbortSignal } = {},
-): Promise<Extent[]> {
-  const said = await runQemuImg(binary, ['map', '-U', '--output=json', chainName([layer])], options);
-  const map = mapSchema.safeParse(JSON.parse(said));
-  if (!map.success) throw new TrmigError('E_QEMU_IMG', `qemu-img map of ${layer.file} is no map`, { cause: map.error });
-  const extents: { start: number; bytes: number }[] = [];
-  for (const { start, length, depth, present } of map.data) {
-    if (depth !== 0 || !present) continue;
-    const last = extents.at(-1);
-    if (last && last.start + last.bytes === start) last.bytes += length;
-    else extents.push({ start, bytes: length });
-  }
-  return extents;
-}

@@ -13,7 +13,6 @@ export {
   type Layer,
 } from './disk-chain.js';
 export { formatDisks, parseDisks, readDisks, readStart, writeDisks, type MachineDisk } from './disks-file.js';
-export { durable as writeSmallFile } from './durable.js';
 export { Home, checkName, checkSocketPath, machineNamePattern, type MachinePaths } from './home.js';
 export * from './import/index.js';
 export { Machine, type MachineState, type MachineStatus, type MachineSummary, type StartOptions } from './machine.js';

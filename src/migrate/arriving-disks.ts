@@ -172,12 +172,10 @@ export class ArrivingDisks {
     return this.arriving.length === 0 ? null : DiskWitness.prepare(machine, this.#qemuImg);
   }
 
-  /** The guest runs here: begins to merge what it arrived in, in the background of QEMU. @throws TrmigError E_QMP_* */
+  /** The guest runs here: begins to merge old layers, in the background of QEMU. @throws TrmigError E_QMP_*, E_DISKS, E_FILE_ACCESS */
   async settle(machine: Machine): Promise<void> {
     if (this.arriving.length === 0) return;
-    const disks = this.arriving.map(({ disk }) => disk);
-    const { paths } = this;
-    await machine.withQmp((qmp) => startFlatten({ qmp, paths, disks, qemuImg: this.#qemuImg }));
+    await machine.withQmp((qmp) => startFlatten({ qmp, paths: this.paths }));
   }
 
   /** The machine does not become live here, and its QEMU is gone: what was kept before stays. */

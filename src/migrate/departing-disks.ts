@@ -15,6 +15,7 @@ import {
   presync,
   recordFrozen,
   snapshot,
+  startFlatten,
   undo,
   virtualBytes,
 } from '../disk/index.js';
@@ -137,6 +138,12 @@ export class DepartingDisks {
     this.#witness = await DiskWitness.prepare(this.machine, this.qemuImg);
     await this.#witness?.freeze();
     return (await this.#witness?.digest()) ?? '';
+  }
+
+  /** The machine stays, dormant: tries like this one may have left it many layers. @throws TrmigError E_QMP_*, E_DISKS, E_FILE_ACCESS */
+  async stays(): Promise<void> {
+    if (this.offered.length === 0) return;
+    await this.machine.withQmp((qmp) => startFlatten({ qmp, paths: this.machine.paths }));
   }
 
   /**

@@ -365,6 +365,7 @@ class SourceRun {
       try {
         await takeBack(this.machine, undo);
         this.#metrics.status = await this.machine.tracer.status();
+        await this.#disks?.stays().catch(() => undefined); // The chain stays longer, until the next time.
       } catch (error) {
         this.#session.error ??= asTrmigError(error);
         this.#session.dispatch({ type: 'machineGone', error: failureOf(error) });

@@ -219,7 +219,7 @@ t.test('layers are merged under a running machine', async (t) => {
   const content = await digests(at);
   await at.qmp.execute('cont');
   const { qmp, paths } = at;
-  t.equal(await startFlatten({ qmp, paths, disks: before, qemuImg }), 2);
+  t.equal(await startFlatten({ qmp, paths, recent: 0 }), 2);
   const merged = await finishFlatten(qmp, paths);
   t.equal(merged.merged.length, 4);
   const after = await disksOf(at);
@@ -239,7 +239,7 @@ t.test('layers are merged under a running machine', async (t) => {
   await qmp.execute('stop');
   t.same(await digests(at), content);
   t.equal((await reconcile(qmp, paths)).merged.length, 0);
-  t.equal(await startFlatten({ qmp, paths, disks: after, qemuImg }), 0, 'nothing is left to merge');
+  t.equal(await startFlatten({ qmp, paths, recent: 0 }), 0, 'nothing is left to merge');
 });
 
 t.test('a merge that is cancelled can be done again', async (t) => {
@@ -248,12 +248,12 @@ t.test('a merge that is cancelled can be done again', async (t) => {
   await at.qmp.execute('stop');
   const content = await digests(at);
   const { qmp, paths } = at;
-  await startFlatten({ qmp, paths, disks: before, qemuImg, bytesPerSecond: mib / 2 });
+  await startFlatten({ qmp, paths, recent: 0, bytesPerSecond: mib / 2 });
   const cancelled = await cancelFlatten(qmp, paths);
   t.equal(cancelled.merged.length, 0, 'it had not ended by itself');
   t.same(cancelled.disks, before);
   t.same(await digests(at), content);
-  await startFlatten({ qmp, paths, disks: before, qemuImg });
+  await startFlatten({ qmp, paths, recent: 0 });
   await finishFlatten(qmp, paths);
   t.same(await digests(at), content);
 });
@@ -264,15 +264,14 @@ t.test('a QEMU that is killed while it merges has lost nothing', async (t) => {
   const content = await digests(at);
   await at.qmp.execute('cont');
   const { qmp, paths } = at;
-  const disks = await disksOf(at);
-  await startFlatten({ qmp, paths, disks, qemuImg, bytesPerSecond: mib });
+  await startFlatten({ qmp, paths, recent: 0, bytesPerSecond: mib });
   await new Promise((resolve) => setTimeout(resolve, 400));
   t.match(await qmp.execute('query-jobs'), [{ status: 'running' }, { status: 'running' }]);
   await at.machine.stop({ graceful: false });
   t.same(await digests(at), content, 'midway');
   const again = await Machine.start(at.machine.spec, { home: at.home, tracer: null });
   await again.withQmp(async (second) => {
-    await startFlatten({ qmp: second, paths, disks, qemuImg });
+    await startFlatten({ qmp: second, paths, recent: 0 });
     // Killed after QEMU has merged and before it is on record.
     for (;;) {
       const jobs = (await second.execute('query-jobs')) as { status: string }[];
@@ -288,7 +287,7 @@ t.test('a QEMU that is killed while it merges has lost nothing', async (t) => {
   );
   const third = await Machine.start(at.machine.spec, { home: at.home, tracer: null });
   await third.withQmp(async (last) => {
-    await startFlatten({ qmp: last, paths, disks, qemuImg });
+    await startFlatten({ qmp: last, paths, recent: 0 });
     await finishFlatten(last, paths);
   });
   await third.stop();
