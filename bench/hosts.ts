@@ -1,6 +1,6 @@
 // Hosts on one machine that share nothing but a network: each host is a set of namespaces (network, processes, mounts). Two
-// hosts run machines; a third, if asked for, is where the clients of their guests live. All are joined by a switch, which is
-// a bridge in a set of namespaces of its own; the two hosts' links to it have a known rate, shaped at both ends by a token
+// or three hosts run machines; one more is where the clients of their guests live. All are joined by a switch, which is
+// a bridge in a set of namespaces of its own; the links of the former to it have a known rate, shaped at both ends by a token
 // bucket. On a host the link is a port of a bridge `br0`, which carries the host's address: a guest's tap is another port.
 //
 // Invariants:
@@ -72,9 +72,13 @@ export interface HostPair {
   /** Where the guests' clients live, on a link that is not shaped. Its address is like the hosts'. */
   readonly client: Host;
   readonly link: LinkName;
-  /** Bytes both hosts have sent so far: to each other, and what their guests sent. */
+  /** Bytes the hosts have sent so far, but for the client: to each other, and what their guests sent. */
   linkBytes(): Promise<number>;
   close(): Promise<void>;
+}
+
+export interface HostRing extends HostPair {
+  readonly c: Host;
 }
 
 /**
@@ -82,7 +86,18 @@ export interface HostPair {
  * @throws when the namespaces or the links cannot be made
  */
 export async function makeHosts(link: LinkName): Promise<HostPair> {
-  if (process.getuid?.() !== 0) throw new Error('two hosts on one machine need root: run this with sudo');
+  return make(link, ['10.77.0.1', '10.77.0.2']);
+}
+
+/** The same with three hosts. @throws as makeHosts */
+export async function makeRing(link: LinkName): Promise<HostRing> {
+  const hosts = await make(link, ['10.77.0.1', '10.77.0.2', '10.77.0.4']);
+  return { ...hosts, c: hosts.more[0]! };
+}
+
+/** Hosts a, b and so on, one for each address. */
+async function make(link: LinkName, addresses: readonly string[]): Promise<HostPair & { readonly more: Host[] }> {
+  if (process.getuid?.() !== 0) throw new Error('several hosts on one machine need root: run this with sudo');
   const all: Host[] = [];
   const start = async (name: string, address: string): Promise<Host> => {
     const host = await startHost(name, address);
@@ -95,13 +110,17 @@ export async function makeHosts(link: LinkName): Promise<HostPair> {
   try {
     const theSwitch = await start('switch', '');
     await makeBridge(theSwitch);
-    const a = await start('a', '10.77.0.1');
-    const b = await start('b', '10.77.0.2');
+    const hosts: Host[] = [];
+    for (const [i, address] of addresses.entries()) hosts.push(await start('abc'[i]!, address));
     const client = await start('client', '10.77.0.3');
-    for (const host of [a, b, client]) await plug(theSwitch, host, host === client ? null : link);
-    await Promise.all([a, b, client].map(ready));
-    const linkBytes = async (): Promise<number> => (await a.sentBytes()) + (await b.sentBytes());
-    return { a, b, client, link, linkBytes, close };
+    for (const host of [...hosts, client]) await plug(theSwitch, host, host === client ? null : link);
+    await Promise.all([...hosts, client].map(ready));
+    const linkBytes = async (): Promise<number> => {
+      const sent = await Promise.all(hosts.map((host) => host.sentBytes()));
+      return sent.reduce((sum, bytes) => sum + bytes, 0);
+    };
+    const [a, b, ...more] = hosts as [Host, Host, ...Host[]];
+    return { a, b, more, client, link, linkBytes, close };
   } catch (error) {
     await close();
     throw error;

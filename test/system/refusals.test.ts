@@ -48,6 +48,20 @@ t.test('a machine that cannot be replayed is not started', generously, async (t)
   t.same(leftOn(a), []);
 });
 
+t.test('a machine with a user nic runs, and is not moved', generously, async (t) => {
+  const { a } = stage(t);
+  const machine = await boot(a, {
+    workload: 'idle',
+    memory: '128M',
+    nics: [{ backend: 'user', mac: '52:54:00:77:00:10' }],
+  });
+  // Nobody listens there, and nobody is asked.
+  const error = await errorOf(migrate(machine, { host: '127.0.0.1', port: 1, verify: false, policy }));
+  t.match(error, { code: 'E_PROFILE', message: /nics\[0\]: backend user does not work: .*Use backend: tap/ });
+  t.match(await machine.tracer.status(), { pauses: [], mode: 'dormant', running: true });
+  machine.close();
+});
+
 t.test('strangers at a receiver cost it nothing', generously, async (t) => {
   const { a, b } = stage(t);
   const machine = await boot(a, small);

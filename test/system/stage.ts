@@ -12,7 +12,7 @@ import { receive, type ReceiveOptions, type Receiver } from '../../src/migrate/r
 import type { DestinationResult } from '../../src/migrate/destination.js';
 import type { DestinationPhase } from '../../src/migrate/destination-states.js';
 import { waitForLines } from './console.js';
-import { killThoseOf, processesOf } from './folder-processes.js';
+import { killThoseOf, processesOf, type FolderProcess } from './folder-processes.js';
 
 /** Why tests with real guests cannot run here; false when they can. For tap's `skip`. */
 export const withoutGuests: string | false = ((): string | false => {
@@ -63,7 +63,7 @@ function sweepStale(): void {
   }
 }
 
-export type Workload = 'idle' | 'hotset' | 'compile' | 'alu' | 'shell';
+export type Workload = 'idle' | 'hotset' | 'compile' | 'alu' | 'diskwriter' | 'shell';
 
 export interface GuestOptions {
   readonly workload: Workload;
@@ -74,12 +74,16 @@ export interface GuestOptions {
   readonly memory?: string;
   /** Of `hotset`; 64 when left out. */
   readonly hotsetMib?: number;
+  /** More words of the kernel's command line. */
+  readonly append?: string;
+  readonly disks?: readonly object[];
+  readonly nics?: readonly object[];
 }
 
 /** The spec of a Linux guest. */
 export function guestSpec(options: GuestOptions): MachineSpec {
-  const { workload, arch = 'x86_64', name = 'm', memory = '256M', hotsetMib } = options;
-  const more = hotsetMib === undefined ? '' : ` hotset_mib=${hotsetMib}`;
+  const { workload, arch = 'x86_64', name = 'm', memory = '256M', hotsetMib, append = '', disks, nics } = options;
+  const more = `${hotsetMib === undefined ? '' : ` hotset_mib=${hotsetMib}`} ${append}`.trimEnd();
   const spec = {
     name,
     arch,
@@ -87,6 +91,8 @@ export function guestSpec(options: GuestOptions): MachineSpec {
     kernel: guestFile(arch, 'vmlinuz'),
     initrd: guestFile(arch, 'initramfs.cpio.gz'),
     append: `console=${arch === 'x86_64' ? 'ttyS0' : 'ttyAMA0'} quiet workload=${workload}${more}`,
+    disks,
+    nics,
   };
   return parseSpec(JSON.stringify(spec), { base: '/', source: 'test' });
 }
@@ -137,7 +143,12 @@ export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-const kept = ['console.log', 'disks.json', 'ownership.log', 'qemu.log', 'qemu.log.old', 'spec.json'];
+const kept = ['catalog.db', 'console.log', 'disks.json', 'ownership.log', 'qemu.log', 'qemu.log.old', 'spec.json'];
+
+/** The processes of a host's machines. */
+export function processesHere(home: Home): FolderProcess[] {
+  return processesOf(home.root).filter(({ argv }) => argv[0]?.includes('qemu-system') === true);
+}
 
 /** What a host holds that a machine which does not run there has no use for: processes, sockets, temporary files. */
 export function leftOn(home: Home): string[] {
