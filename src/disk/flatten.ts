@@ -9,7 +9,7 @@
 //   trmig            QEMU's job goes on; the next `reconcile` finds what it has done
 //   QEMU, midway     the lowest layer holds a part of what the layers above it hold still
 //   QEMU, after      it holds all of it; the layers above say the same until `reconcile` takes them out
-// A layer that is being merged into changes, so its recorded digest no longer fits its file: `keptLayers` sees that.
+// A layer that is being merged into changes, also by a merge that is cancelled: what is on record of its file is forgotten before.
 //
 // While a machine is armed nothing may go on under its disks: `cancelFlatten` first.
 import { z } from 'zod';
@@ -18,6 +18,7 @@ import { flattenBytesPerSecond, flattenPollMs, recentLayers } from '../limits.js
 import {
   layerNode,
   replayNode,
+  writeDisks,
   type Layer,
   type MachineDisk,
   type MachinePaths,
@@ -65,9 +66,17 @@ const jobId = (disk: number): string => `flatten-disk${disk}`;
 export async function startFlatten(options: FlattenOptions): Promise<number> {
   const { qmp, paths, recent, bytesPerSecond = flattenBytesPerSecond, signal } = options;
   const { disks } = await reconcile(qmp, paths);
+  const plans = disks.map((disk) => flattenPlan(disk, recent));
+  const swallowing = new Set(plans.flatMap((plan) => (plan === null ? [] : [plan.into])));
+  if (swallowing.size > 0) {
+    const forget = (layer: Layer): Layer => (swallowing.has(layer) ? { ...layer, frozen: undefined } : layer);
+    await writeDisks(
+      paths,
+      disks.map((disk) => ({ ...disk, layers: disk.layers.map(forget) })),
+    );
+  }
   let started = 0;
-  for (const [i, disk] of disks.entries()) {
-    const plan = flattenPlan(disk, recent);
+  for (const [i, plan] of plans.entries()) {
     if (plan === null) continue;
     const command = {
       'job-id': jobId(i),

@@ -172,9 +172,13 @@ export class ArrivingDisks {
     return this.arriving.length === 0 ? null : DiskWitness.prepare(machine, this.#qemuImg);
   }
 
-  /** The guest runs here: begins to merge old layers, in the background of QEMU. @throws TrmigError E_QMP_*, E_DISKS, E_FILE_ACCESS */
+  /**
+   * The guest runs here: removes what was kept of it and is of no use now, and begins to merge old layers, in the background of
+   * QEMU. @throws TrmigError E_QMP_*, E_DISKS, E_FILE_ACCESS
+   */
   async settle(machine: Machine): Promise<void> {
     if (this.arriving.length === 0) return;
+    await removeGarbage(this.paths);
     await machine.withQmp((qmp) => startFlatten({ qmp, paths: this.paths }));
   }
 
