@@ -10,7 +10,7 @@ import { WireDecoder, WireEncoder, decodeFromDisk, encodeForDisk, type Segment }
 import { frames as zstdFrames } from '../src/log/zstd.js';
 import { segmentFrame } from '../src/migrate/segment-frames.js';
 import { encodeFrame } from '../src/wire/parser.js';
-import { WORKLOADS, requireGuest } from './guest.js';
+import { LONE_WORKLOADS, requireGuest } from './guest.js';
 import { readLog, recordLog } from './log-tape.js';
 import { markdown } from './table.js';
 
@@ -133,8 +133,8 @@ if (values.record !== undefined) {
   await mkdir('out/logs', { recursive: true });
   const segmentMs = Number(values['segment-ms']);
   for (const word of values.record.split(',')) {
-    const workload = WORKLOADS.find((candidate) => candidate === word);
-    if (workload === undefined) throw new Error(`--record: '${word}' is none of ${WORKLOADS.join(', ')}`);
+    const workload = LONE_WORKLOADS.find((candidate) => candidate === word);
+    if (workload === undefined) throw new Error(`--record: '${word}' is none of ${LONE_WORKLOADS.join(', ')}`);
     const place = `out/logs/${workload}-${segmentMs}.trl`;
     await writeFile(place, await recordLog({ workload, memory: '256M', seconds: Number(values.seconds), segmentMs }));
     places.push(place);

@@ -1,6 +1,9 @@
-// A guest's console log, watched while it grows: when which line came, by this machine's clock. The guest's own clock is no
-// yardstick here, as being recorded or moved may slow it down.
-import { open } from 'node:fs/promises';
+// A guest's console log, watched while it grows: when which line and which beat came, by this machine's clock. The guest's own
+// clock is no yardstick here, as being recorded or moved may slow it down.
+//
+// The kernel says when the log has grown, so a beat is seen a fraction of a millisecond after QEMU has written it, and a quiet
+// console costs nothing.
+import { openSync, readSync, closeSync, watch, type FSWatcher } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A numbered line of a workload. */
@@ -17,6 +20,8 @@ const workOf: Readonly<Record<string, RegExp>> = {
   hotset: /^count (\d+) .*\bwrites=(\d+)/,
   compile: /^count (\d+) .*\bunits=(\d+)/,
   alu: /^count (\d+) .*\bops=(\d+)/,
+  diskwriter: /^count (\d+) .*\brecords=(\d+)/,
+  echo: /^count (\d+) .*\btcp=(\d+)/,
   idle: /^tick ((\d+))\b/,
 };
 
@@ -27,12 +32,39 @@ export function parseLine(workload: string, text: string): { number: number; wor
 }
 
 const pollMs = 10;
+/** Should a notice of the kernel's be lost, the log is read all the same. */
+const idleMs = 250;
+const [newline, dot] = [0x0a, 0x2e];
+
+/** Takes a console's bytes apart: whole lines, and how many beats came before and between them. */
+export class ConsoleText {
+  #rest: number[] = [];
+
+  /** The lines that these bytes complete, and the beats among them. */
+  push(bytes: Uint8Array): { lines: string[]; beats: number } {
+    const lines: string[] = [];
+    let beats = 0;
+    for (const byte of bytes) {
+      if (byte === newline) {
+        lines.push(Buffer.from(this.#rest).toString('latin1'));
+        this.#rest = [];
+      } else if (byte === dot && this.#rest.length === 0) beats++;
+      else this.#rest.push(byte);
+    }
+    return { lines, beats };
+  }
+}
 
 /** Follows a console log from its start until it is closed. */
 export class ConsoleWatch {
   readonly lines: ConsoleLine[] = [];
+  /** When the guest's beats were seen, ms. */
+  readonly beats: number[] = [];
+  readonly #text = new ConsoleText();
+  readonly #chunk = Buffer.alloc(64 * 1024);
   #closed = false;
   #failed: Error | null = null;
+  #wake: () => void = () => undefined;
   readonly #following: Promise<void>;
 
   constructor(
@@ -48,7 +80,7 @@ export class ConsoleWatch {
   async waitFor(count: number, withinMs: number): Promise<void> {
     const until = performance.now() + withinMs;
     while (this.lines.length < count) {
-      if (this.#failed) throw this.#failed;
+      this.check();
       if (performance.now() > until) {
         throw new Error(`${this.file}: ${this.lines.length} of ${count} lines within ${withinMs} ms`);
       }
@@ -56,57 +88,61 @@ export class ConsoleWatch {
     }
   }
 
-  /**
-   * Work a second between two moments; null when fewer than two lines came. Taken from one line that reports new work to
-   * another, so that a workload whose units take longer than its lines is not rounded down.
-   * @throws when the guest found its data wrong
-   */
-  rate(fromMs: number, toMs: number): number | null {
+  /** @throws when the guest found its data wrong */
+  check(): void {
     if (this.#failed) throw this.#failed;
-    const within = this.lines.filter(
-      ({ atMs, work }, index) => atMs >= fromMs && atMs <= toMs && work !== this.lines[index - 1]?.work,
-    );
-    const [first, last] = [within[0], within.at(-1)];
-    if (first === undefined || last === undefined || last.atMs <= first.atMs) return null;
-    return ((last.work - first.work) * 1000) / (last.atMs - first.atMs);
+  }
+
+  /** Work a second between two moments; see `rateOf`. @throws when the guest found its data wrong */
+  rate(fromMs: number, toMs: number): number | null {
+    this.check();
+    return rateOf(this.lines, fromMs, toMs);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#wake();
     await this.#following;
   }
 
   async #follow(): Promise<void> {
-    const handle = await this.#open();
-    if (handle === null) return;
-    const chunk = Buffer.alloc(64 * 1024);
-    let rest = '';
+    const fd = await this.#open();
+    if (fd === null) return;
+    let watcher: FSWatcher | null = null;
     try {
+      watcher = watch(this.file, () => this.#wake());
       while (!this.#closed) {
-        const { bytesRead } = await handle.read(chunk, 0, chunk.length, null);
-        if (bytesRead === 0) {
-          await sleep(pollMs);
-          continue;
-        }
-        const texts = (rest + chunk.toString('latin1', 0, bytesRead)).split('\n');
-        rest = texts.pop() ?? '';
-        for (const text of texts) this.#take(text);
+        const woken = new Promise<void>((resolve) => (this.#wake = resolve));
+        if (this.#drain(fd)) continue;
+        const timer = setTimeout(this.#wake, idleMs);
+        await woken;
+        clearTimeout(timer);
       }
     } finally {
-      await handle.close();
+      watcher?.close();
+      closeSync(fd);
     }
   }
 
-  #take(text: string): void {
-    if (text.startsWith('CORRUPT')) throw new Error(`${this.file}: the guest says ${text}`);
-    const line = parseLine(this.workload, text);
-    if (line !== null) this.lines.push({ ...line, atMs: performance.now() });
+  /** Reads what there is; whether there was anything. */
+  #drain(fd: number): boolean {
+    const bytesRead = readSync(fd, this.#chunk, 0, this.#chunk.length, null);
+    if (bytesRead === 0) return false;
+    const atMs = performance.now();
+    const { lines, beats } = this.#text.push(this.#chunk.subarray(0, bytesRead));
+    for (let beat = 0; beat < beats; beat++) this.beats.push(atMs);
+    for (const text of lines) {
+      if (text.startsWith('CORRUPT')) throw new Error(`${this.file}: the guest says ${text}`);
+      const line = parseLine(this.workload, text);
+      if (line !== null) this.lines.push({ ...line, atMs });
+    }
+    return true;
   }
 
-  async #open(): Promise<Awaited<ReturnType<typeof open>> | null> {
+  async #open(): Promise<number | null> {
     while (!this.#closed) {
       try {
-        return await open(this.file, 'r');
+        return openSync(this.file, 'r');
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
         await sleep(pollMs);
@@ -114,4 +150,17 @@ export class ConsoleWatch {
     }
     return null;
   }
+}
+
+/**
+ * Work a second between two moments; null when fewer than two lines came. Taken from one line that reports new work to
+ * another, so that a workload whose units take longer than its lines is not rounded down.
+ */
+export function rateOf(lines: readonly ConsoleLine[], fromMs: number, toMs: number): number | null {
+  const within = lines.filter(
+    ({ atMs, work }, index) => atMs >= fromMs && atMs <= toMs && work !== lines[index - 1]?.work,
+  );
+  const [first, last] = [within[0], within.at(-1)];
+  if (first === undefined || last === undefined || last.atMs <= first.atMs) return null;
+  return ((last.work - first.work) * 1000) / (last.atMs - first.atMs);
 }

@@ -1,11 +1,12 @@
 // The guest that every tool gets: the same kernel, the same workload, the same memory, and the same QEMU command line but for
 // the one thing that is compared.
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { access, mkdir, readFile, readdir } from 'node:fs/promises';
+import { access, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import {
   Home,
   QmpClient,
@@ -16,22 +17,67 @@ import {
   type MachineSpec,
 } from '../src/machine/index.js';
 import type { Host } from './hosts.js';
+import { chainOf, stockArguments } from './stock.js';
 
-export const WORKLOADS = ['idle', 'hotset', 'compile', 'alu'] as const;
+export const WORKLOADS = ['idle', 'hotset', 'compile', 'alu', 'diskwriter', 'echo'] as const;
 export type Workload = (typeof WORKLOADS)[number];
+
+/** Those whose guests have neither disk nor nic. */
+export const LONE_WORKLOADS = ['idle', 'hotset', 'compile', 'alu'] as const satisfies readonly Workload[];
+/** Those that are moved: `alu` moves as `compile` does. */
+export const MOVED_WORKLOADS = [
+  'idle',
+  'hotset',
+  'compile',
+  'diskwriter',
+  'echo',
+] as const satisfies readonly Workload[];
+
+/** The guest with a nic: where its clients find it. */
+export const guestNic = { interface: 'tap0', mac: '52:54:00:77:00:10', address: '10.77.0.10', port: 7 } as const;
 
 const quitMsMax = 5_000;
 const guests = path.resolve('out/guests/x86_64');
 
+/** What a workload asks for beside its name. */
+const parameters: Readonly<Partial<Record<Workload, string>>> = {
+  // 1.6 MB/s of records, each on the disk within a sixth of a second: more than the slower link would like to carry twice.
+  diskwriter: 'disk_rate=200',
+  echo: `ip4=${guestNic.address}/24`,
+};
+
+export interface GuestOptions {
+  readonly workload: Workload;
+  /** As a spec has it, `256M`. */
+  readonly memory: string;
+  /** The disk's file, for a workload that has one (`makeDisk`). */
+  readonly disk?: string;
+  /** Whether the guest beats (fixtures/guests): so that it is seen from outside when it stands still. */
+  readonly beats?: boolean;
+}
+
 /** A spec as a person would write it; also what is given to `trmig run`. */
-export function guestSpec(name: string, workload: Workload, memory: string): Record<string, unknown> {
+export function guestSpec(name: string, options: GuestOptions): Record<string, unknown> {
+  const { workload, memory, disk, beats = false } = options;
+  const words = [`workload=${workload}`, ...(parameters[workload]?.split(' ') ?? []), ...(beats ? ['beat=5'] : [])];
   return {
     name,
     memory,
     kernel: path.join(guests, 'vmlinuz'),
     initrd: path.join(guests, 'initramfs.cpio.gz'),
-    append: `console=ttyS0 quiet workload=${workload}`,
+    append: ['console=ttyS0 quiet', ...words].join(' '),
+    ...(disk !== undefined && { disks: [{ file: disk, format: 'raw' }] }),
+    ...(workload === 'echo' && { nics: [{ backend: 'tap', interface: guestNic.interface, mac: guestNic.mac }] }),
   };
+}
+
+/** Bytes of `diskwriter`'s disk. */
+export const diskBytes = 64 * 1024 * 1024;
+
+/** Makes the disk that a guest is started with: an empty ext4 file system. */
+export async function makeDisk(file: string): Promise<void> {
+  await writeFile(file, '');
+  await promisify(execFile)('/sbin/mkfs.ext4', ['-q', '-F', file, `${diskBytes / 1024}k`]);
 }
 
 /** @throws when `make guests` has not been run */
@@ -41,10 +87,8 @@ export async function requireGuest(): Promise<void> {
   });
 }
 
-export interface QemuOptions {
+export interface QemuOptions extends GuestOptions {
   readonly folder: string;
-  readonly workload: Workload;
-  readonly memory: string;
   /** The tracer's shared object; null for a QEMU without it. */
   readonly tracer: string | null;
   readonly extra?: readonly string[];
@@ -63,15 +107,17 @@ export class Qemu {
 
   /** @throws when it does not answer, with what it said */
   static async start(options: QemuOptions): Promise<Qemu> {
-    const { folder, workload, memory, tracer, extra = [], host } = options;
-    const spec = checkSpec(guestSpec('guest', workload, memory), { base: folder, source: 'the benchmark' });
+    const { folder, tracer, extra = [], host } = options;
+    const spec = checkSpec(guestSpec('guest', options), { base: folder, source: 'the benchmark' });
     const paths = new Home(folder).machine('guest');
     await mkdir(paths.folder, { recursive: true });
     const qemu = await findQemu(spec);
-    const args = [...qemuArguments(spec, { paths, tracer, paused: false, disks: [] }), ...extra];
+    const disks = spec.disks.map(({ file }) => chainOf(file));
+    const all = qemuArguments(spec, { paths, tracer, paused: false, disks });
+    const args = [...(tracer === null ? stockArguments(all) : all), ...extra];
     const log = openSync(paths.qemuLog, 'w');
-    const [program, all] = host ? host.command(qemu.binary, args) : [qemu.binary, args];
-    const child = spawn(program, all, { stdio: ['ignore', log, log] });
+    const [program, words] = host ? host.command(qemu.binary, args) : [qemu.binary, args];
+    const child = spawn(program, words, { stdio: ['ignore', log, log] });
     closeSync(log);
     try {
       const qmp = await connected(paths, child);

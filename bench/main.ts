@@ -1,25 +1,31 @@
-// The benchmark: trmig and QEMU's own migration in turn, on the same guest over the same shaped link, then the tax. Prints
-// tables and leaves out/bench/results.json, which is written anew after each workload: what was measured is not lost when a
-// later one breaks.
+// The benchmark: trmig and QEMU's own migration in turn, on the same guests over the same shaped links, then the tax. Prints
+// tables and leaves out/bench/results.json and plots of it. docs/bench.md says what is measured.
 //
-//   node build/bench/main.js [--quick] [--workloads idle,hotset] [--runs 5] [--link 1gbit] [--only rows|tax] [--modes precopy]
-import { mkdir, rename, writeFile } from 'node:fs/promises';
-import path from 'node:path';
+//   node build/bench/main.js [--quick] [--workloads idle,hotset] [--links 1gbit] [--runs 5] [--only rows|tax]
+//                            [--tools trmig,qemu] [--modes precopy] [--continue] [--minutes 5]
+//
+//   --continue   go on from results.json: only what it lacks is measured
+//   --minutes    begin no further move after so long; --continue goes on from there
 import { parseArgs } from 'node:util';
-import { WORKLOADS, requireGuest, type Workload } from './guest.js';
+import { LONE_WORKLOADS, MOVED_WORKLOADS, requireGuest, WORKLOADS } from './guest.js';
 import { LINKS, type LinkName } from './hosts.js';
-import { describeMachine, type MachineFacts } from './machine-facts.js';
-import { QEMU_MODES, type QemuMode } from './qemu.js';
-import { measureRows, type Contender, type Row } from './rows.js';
-import { rowsTable, taxTable } from './table.js';
-import { measureTax, type TaxRow } from './tax.js';
-
-interface Results {
-  readonly machine: MachineFacts;
-  readonly quick: boolean;
-  readonly rows: Row[];
-  readonly tax: TaxRow[];
-}
+import { describeMachine } from './machine-facts.js';
+import { moveOnce } from './move.js';
+import type { Outcome } from './outcome.js';
+import { QEMU_MODES, type QemuMode } from './qemu-modes.js';
+import {
+  continued,
+  outcomesOf,
+  rowOf,
+  save,
+  withRow,
+  withTax,
+  type Case,
+  type Contender,
+  type Results,
+} from './results.js';
+import { rowsTable, seenTable, taxTable } from './table.js';
+import { measureTax } from './tax.js';
 
 const resultsFile = 'out/bench/results.json';
 const memory = '256M';
@@ -28,11 +34,13 @@ const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     workloads: { type: 'string' },
+    links: { type: 'string' },
     runs: { type: 'string' },
-    link: { type: 'string', default: '1gbit' },
     only: { type: 'string' },
-    modes: { type: 'string', default: 'precopy' },
+    modes: { type: 'string' },
     tools: { type: 'string', default: 'trmig,qemu' },
+    continue: { type: 'boolean', default: false },
+    minutes: { type: 'string', default: 'Infinity' },
   },
 });
 
@@ -48,56 +56,69 @@ function choice<T extends string>(option: string, text: string, allowed: readonl
 const { quick, only } = values;
 const runs = Number(values.runs ?? (quick ? 1 : 5));
 if (!Number.isInteger(runs) || runs < 1) throw new Error('--runs: use a whole number from 1 on');
-const workloads: readonly Workload[] = values.workloads
-  ? choice('workloads', values.workloads, WORKLOADS)
-  : quick
-    ? ['idle', 'hotset']
-    : WORKLOADS;
-const [link] = choice('link', values.link, Object.keys(LINKS) as LinkName[]);
+const chosen = choice('workloads', values.workloads ?? (quick ? 'idle,hotset' : WORKLOADS.join(',')), WORKLOADS);
+const allLinks = Object.keys(LINKS) as LinkName[];
+const links = choice('links', values.links ?? (quick ? '1gbit' : allLinks.join(',')), allLinks);
 const parts = only === undefined ? ['rows', 'tax'] : choice('only', only, ['rows', 'tax']);
-const modes = choice('modes', values.modes, Object.keys(QEMU_MODES) as QemuMode[]);
+const allModes = Object.keys(QEMU_MODES) as QemuMode[];
+const modes = choice('modes', values.modes ?? (quick ? 'precopy' : allModes.join(',')), allModes);
 const contenders = choice('tools', values.tools, ['trmig', 'qemu']).flatMap((tool): Contender[] =>
   tool === 'trmig' ? [{ tool, mode: 'trace' }] : modes.map((mode) => ({ tool, mode })),
 );
-
-async function save(results: Results): Promise<void> {
-  await mkdir(path.dirname(resultsFile), { recursive: true });
-  await writeFile(`${resultsFile}.partial`, `${JSON.stringify(results, null, 2)}\n`);
-  await rename(`${resultsFile}.partial`, resultsFile);
-}
+const untilMs = performance.now() + Number(values.minutes) * 60_000;
+const late = (): boolean => performance.now() > untilMs;
 
 await requireGuest();
-const results: Results = { machine: await describeMachine(), quick, rows: [], tax: [] };
-const { cpu, cores, kernel, qemu } = results.machine;
-console.log(`${cpu}, ${cores} cores, Linux ${kernel}, QEMU ${qemu}; guests of ${memory}, link ${link!}, runs ${runs}`);
+const machine = await describeMachine();
+let results: Results = values.continue ? await continued(resultsFile, machine) : { machine, quick, rows: [], tax: [] };
+const { cpu, cores, kernel, qemu } = machine;
+console.log(`${cpu}, ${cores} cores, Linux ${kernel}, QEMU ${qemu}; guests of ${memory}, runs ${runs}`);
 
-for (const workload of parts.includes('rows') ? workloads : []) {
-  const rows = await measureRows({
-    ...{ workload, memory, link: link!, runs, contenders },
-    onRun: ({ tool, mode }, run, { converged, downtimeMs, totalMs, bytesAfterBase }) =>
-      console.log(
-        `  ${workload} ${tool} ${mode} ${run + 1}/${runs}: ${converged ? `down ${downtimeMs?.toFixed(1)} ms` : 'did not converge'},` +
-          ` ${(totalMs / 1000).toFixed(2)} s, ${(bytesAfterBase / 1e6).toFixed(2)} MB after the base`,
-      ),
-    onBroken: ({ tool, mode }, run, { message }) => {
-      console.error(`  ${workload} ${tool} ${mode} ${run + 1}/${runs}: ${message}`);
-      process.exitCode = 1;
-    },
-  });
-  results.rows.push(...rows);
-  await save(results);
+function describe({ converged, downtimeMs, stallMs, totalMs, bytes, bytesAfterBase }: Outcome): string {
+  const down = converged ? `down ${downtimeMs?.toFixed(1)} ms` : `did not converge, stalled ${stallMs?.toFixed(0)} ms`;
+  const megabytes = `${(bytes / 1e6).toFixed(1)} MB, ${(bytesAfterBase / 1e6).toFixed(2)} after the base`;
+  return `${down}, ${(totalMs / 1000).toFixed(2)} s, ${megabytes}`;
 }
-for (const workload of parts.includes('tax') ? workloads : []) {
+
+async function moveAndSave(of: Case, run: number): Promise<void> {
+  const name = `  ${of.workload} ${of.link} ${of.tool} ${of.mode} ${run + 1}/${runs}`;
+  try {
+    const outcome = await moveOnce(of, memory);
+    const row = rowOf(of, memory, [...outcomesOf(results.rows, of), outcome]);
+    results = { ...results, rows: withRow(results.rows, row) };
+    await save(resultsFile, results);
+    console.log(`${name}: ${describe(outcome)}`);
+  } catch (error) {
+    // It is no row's; the others go on.
+    console.error(`${name}: ${(error as Error).message}`);
+    process.exitCode = 1;
+  }
+}
+
+// Each contender in turn, so that a slow hour of the machine hits all of them.
+for (const link of parts.includes('rows') ? links : []) {
+  for (const workload of MOVED_WORKLOADS.filter((candidate) => chosen.includes(candidate))) {
+    for (let run = 0; run < runs; run++) {
+      for (const contender of contenders) {
+        const of = { ...contender, workload, link };
+        if (outcomesOf(results.rows, of).length <= run && !late()) await moveAndSave(of, run);
+      }
+    }
+  }
+}
+for (const workload of parts.includes('tax') ? LONE_WORKLOADS.filter((candidate) => chosen.includes(candidate)) : []) {
+  if (late() || results.tax.some((row) => row.workload === workload)) continue;
   console.log(`  ${workload}: the tax`);
   // A unit of compile takes a fifth of a second and more: its windows must hold many.
   const windowMs = workload === 'compile' ? 10_000 : 2_000;
   const size = quick
     ? { sets: 1, rounds: 2, windowMs: windowMs / 2, flips: 20 }
     : { sets: 3, rounds: workload === 'compile' ? 2 : 4, windowMs, flips: 200 };
-  results.tax.push(await measureTax({ workload, memory, ...size }));
-  await save(results);
+  results = { ...results, tax: withTax(results.tax, await measureTax({ workload, memory, ...size })) };
+  await save(resultsFile, results);
 }
 
 if (results.rows.length > 0) console.log(`\n${rowsTable(results.rows)}`);
+if (results.rows.some(({ workload }) => workload === 'echo')) console.log(`\n${seenTable(results.rows)}`);
 if (results.tax.length > 0) console.log(`\n${taxTable(results.tax)}`);
-console.log(`\n${resultsFile}`);
+console.log(`\n${resultsFile}${late() ? ' is not complete yet: go on with --continue' : ''}`);

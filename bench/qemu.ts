@@ -1,117 +1,160 @@
-// QEMU's own live migration between the two hosts: stock QEMU, no plugin, the same guest and accelerator, nothing held back
-// (bandwidth limited by the link alone, QEMU's default downtime limit of 300 ms).
+// QEMU's own live migration between the two hosts: stock QEMU, no plugin, the same guest and accelerator, nothing held back.
+import { truncate, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { ConsoleWatch } from './console.js';
-import { Qemu, type Workload } from './guest.js';
-import { LINKS, type HostPair } from './hosts.js';
-import { patienceMs, warmUpMs, type Outcome } from './outcome.js';
+import { diskBytes, guestNic, makeDisk, Qemu, type QemuOptions } from './guest.js';
+import { addTap, type HostPair } from './hosts.js';
+import { Mirror } from './mirror.js';
+import { patienceMs, type Outcome } from './outcome.js';
+import { commonParameters, QEMU_MODES, type QemuMode, type QemuSettings } from './qemu-modes.js';
 import { RamAccount } from './ram-account.js';
-
-/** The ways of QEMU's own that can be compared, by the capabilities that they switch on. */
-export const QEMU_MODES = { precopy: [], 'auto-converge': ['auto-converge'] } as const;
-export type QemuMode = keyof typeof QEMU_MODES;
+import { Sight } from './sight.js';
+import type { MoveOptions } from './trmig.js';
 
 const migrationSchema = z.object({
   status: z.string().default('none'),
   downtime: z.number().optional(),
-  'total-time': z.number().optional(),
   'error-desc': z.string().optional(),
   ram: z.object({ transferred: z.number() }).optional(),
 });
-type Migration = z.infer<typeof migrationSchema>;
 
 const pollMs = 10;
 const port = 4444;
-
-export interface QemuRun {
-  readonly hosts: HostPair;
-  readonly workload: Workload;
-  readonly memory: string;
-  readonly mode: QemuMode;
-  /** An empty folder for this run's files. */
-  readonly folder: string;
-}
+const over = ['completed', 'failed', 'cancelled'];
 
 /** Moves one guest from host a to host b. @throws when something broke; a move that does not converge is an outcome */
-export async function moveByQemu(run: QemuRun): Promise<Outcome> {
-  const { hosts, workload, memory, mode, folder } = run;
-  const at = (name: 'a' | 'b'): { folder: string; workload: Workload; memory: string; tracer: null } => ({
-    folder: path.join(folder, name),
-    workload,
-    memory,
-    tracer: null,
-  });
-  const source = await Qemu.start({ ...at('a'), host: hosts.a });
-  const watch = new ConsoleWatch(source.paths.consoleLog, workload);
-  let destination: Qemu | null = null;
-  try {
-    await watch.waitFor(1, 60_000);
-    const incoming = ['-incoming', `tcp:${hosts.b.address}:${port}`];
-    destination = await Qemu.start({ ...at('b'), host: hosts.b, extra: incoming });
-    await configure(source, mode, hosts);
-    await sleep(warmUpMs);
-    return await move(source, watch, hosts);
-  } finally {
-    await watch.close();
-    await Promise.all([source.quit(), destination?.quit()]);
-  }
-}
-
-async function configure(source: Qemu, mode: QemuMode, hosts: HostPair): Promise<void> {
-  const capabilities = ['events', ...QEMU_MODES[mode]].map((capability) => ({ capability, state: true }));
-  await source.qmp.execute('migrate-set-capabilities', { capabilities });
-  await source.qmp.execute('migrate-set-parameters', { 'max-bandwidth': 10 * LINKS[hosts.link] });
-}
-
-async function move(source: Qemu, watch: ConsoleWatch, hosts: HostPair): Promise<Outcome> {
-  const account = new RamAccount(performance.now());
-  const unsubscribe = source.qmp.onEvent(({ event, data }) => {
-    // Said at the beginning of a pass: that of the second one is the first one's end.
-    if (event === 'MIGRATION_PASS' && (data as { pass?: number }).pass === 2) account.firstPassEnded(performance.now());
-  });
-  const bytesBefore = await hosts.linkBytes();
-  const beganMs = performance.now();
-  await source.qmp.execute('migrate', { uri: `tcp:${hosts.b.address}:${port}` });
-  let now: Migration;
-  for (;;) {
-    now = await source.qmp.query('query-migrate', migrationSchema);
-    account.poll(performance.now(), now.ram?.transferred ?? 0);
-    if (['completed', 'failed', 'cancelled'].includes(now.status)) break;
-    if (performance.now() - beganMs > patienceMs) break;
-    await sleep(pollMs);
-  }
-  const endedMs = performance.now();
-  unsubscribe();
-  if (now.status === 'failed') throw new Error(`QEMU's migration failed: ${now['error-desc'] ?? 'no reason given'}`);
-  const converged = now.status === 'completed';
-  const bytes = (await hosts.linkBytes()) - bytesBefore;
-  if (!converged) await cancel(source);
-  return {
-    converged,
-    downtimeMs: converged ? (now.downtime ?? null) : null,
-    totalMs: converged ? (now['total-time'] ?? endedMs - beganMs) : endedMs - beganMs,
-    bytes,
-    bytesAfterBase: account.afterFirstPass(),
-    slowdown: slowdown(watch, beganMs, endedMs),
+export async function moveByQemu(options: MoveOptions & { readonly mode: QemuMode }): Promise<Outcome> {
+  const { hosts, workload, mode } = options;
+  const started: Qemu[] = [];
+  const start = async (end: 'a' | 'b', extra: readonly string[]): Promise<Qemu> => {
+    const qemu = await Qemu.start({ ...(await equipped(options, end)), extra });
+    started.push(qemu);
+    return qemu;
   };
-}
-
-async function cancel(source: Qemu): Promise<void> {
-  await source.qmp.execute('migrate_cancel');
-  for (let tries = 0; tries < 500; tries++) {
-    const { status } = await source.qmp.query('query-migrate', migrationSchema);
-    if (status === 'cancelled' || status === 'failed') return;
-    await sleep(pollMs);
+  let sight: Sight | null = null;
+  try {
+    const source = await start('a', []);
+    const destination = await start('b', ['-incoming', 'defer']);
+    sight = new Sight(workload, { source: source.paths.consoleLog, destination: destination.paths.consoleLog });
+    await sight.booted();
+    for (const qemu of [source, destination]) await configure(qemu, QEMU_MODES[mode], hosts);
+    await destination.qmp.execute('migrate-incoming', { uri: uri(hosts) });
+    await sight.warmUp(hosts);
+    return await new Moving(source, destination, hosts, sight, QEMU_MODES[mode], workload === 'diskwriter').run();
+  } finally {
+    await sight?.close();
+    await Promise.all(started.map((qemu) => qemu.quit()));
   }
-  throw new Error("QEMU's migration does not let itself be cancelled");
 }
 
-/** See Outcome.slowdown; the watch is the source's console, which says nothing more once the guest has left. */
-export function slowdown(watch: ConsoleWatch, beganMs: number, endedMs: number): number | null {
-  if (watch.workload === 'idle') return null;
-  const before = watch.rate(beganMs - warmUpMs / 2, beganMs);
-  const during = watch.rate(beganMs, endedMs);
-  return before === null || during === null || before === 0 ? null : 1 - during / before;
+const uri = (hosts: HostPair): string => `tcp:${hosts.b.address}:${port}`;
+
+/** Makes what the guest needs on one of the hosts. */
+async function equipped({ hosts, workload, memory, folder }: MoveOptions, end: 'a' | 'b'): Promise<QemuOptions> {
+  const disk = path.join(folder, `${end}.raw`);
+  if (workload === 'diskwriter' && end === 'a') await makeDisk(disk);
+  if (workload === 'diskwriter' && end === 'b') await writeFile(disk, '').then(() => truncate(disk, diskBytes));
+  if (workload === 'echo') await addTap(hosts[end], guestNic.interface);
+  const guest = { workload, memory, beats: true, ...(workload === 'diskwriter' && { disk }) };
+  return { ...guest, folder: path.join(folder, end), tracer: null, host: hosts[end] };
+}
+
+async function configure(qemu: Qemu, settings: QemuSettings, hosts: HostPair): Promise<void> {
+  const capabilities = ['events', ...settings.capabilities].map((capability) => ({ capability, state: true }));
+  await qemu.qmp.execute('migrate-set-capabilities', { capabilities });
+  await qemu.qmp.execute('migrate-set-parameters', { ...commonParameters(hosts.link), ...settings.parameters });
+}
+
+/** One migration under way. */
+class Moving {
+  readonly #beganMs = performance.now();
+  readonly #account = new RamAccount(this.#beganMs);
+  #mirror: Mirror | null = null;
+  #failed: Error | null = null;
+  /** When QEMU said that it was over. */
+  #endedMs: number | null = null;
+
+  constructor(
+    private readonly source: Qemu,
+    private readonly destination: Qemu,
+    private readonly hosts: HostPair,
+    private readonly sight: Sight,
+    private readonly settings: QemuSettings,
+    private readonly hasDisk: boolean,
+  ) {}
+
+  async run(): Promise<Outcome> {
+    const { hosts, source } = this;
+    const bytesBefore = await hosts.linkBytes();
+    const unsubscribe = source.qmp.onEvent(({ event, data }) => this.#on(event, data as Record<string, unknown>));
+    const arrived = (await this.#copyDisk()) && (await this.#copyRam());
+    const endedMs = this.#endedMs ?? performance.now();
+    const bytes = (await hosts.linkBytes()) - bytesBefore;
+    if (!arrived) await this.#giveUp();
+    unsubscribe();
+    const { downtime } = await source.qmp.query('query-migrate', migrationSchema);
+    return {
+      converged: arrived,
+      toolDowntimeMs: arrived ? (downtime ?? null) : null,
+      totalMs: endedMs - this.#beganMs,
+      bytes,
+      bytesAfterBase: this.#account.afterFirstPass() + (this.#mirror?.afterReady() ?? 0),
+      ...(await this.sight.end({ beganMs: this.#beganMs, endedMs, arrived })),
+    };
+  }
+
+  async #copyDisk(): Promise<boolean> {
+    if (!this.hasDisk) return true;
+    // With the pause, the mirror is ended while the guest is stopped.
+    const capabilities = [{ capability: 'pause-before-switchover', state: true }];
+    await this.source.qmp.execute('migrate-set-capabilities', { capabilities });
+    this.#mirror = await Mirror.start(this.source, this.destination, this.hosts.b);
+    return this.#mirror.ready(this.#beganMs + patienceMs);
+  }
+
+  async #copyRam(): Promise<boolean> {
+    await this.source.qmp.execute('migrate', { uri: uri(this.hosts) });
+    for (;;) {
+      const now = await this.source.qmp.query('query-migrate', migrationSchema);
+      this.#account.poll(performance.now(), now.ram?.transferred ?? 0);
+      if (this.#failed) throw this.#failed;
+      if (now.status === 'failed')
+        throw new Error(`QEMU's migration failed: ${now['error-desc'] ?? 'no reason given'}`);
+      if (over.includes(now.status)) return now.status === 'completed';
+      // Later there is no way back, nor a need for one.
+      if (now.status === 'active' && performance.now() - this.#beganMs > patienceMs) return false;
+      await sleep(pollMs);
+    }
+  }
+
+  #on(event: string, data: Record<string, unknown>): void {
+    const act = (what: Promise<unknown>): void => {
+      what.catch((error: unknown) => (this.#failed = error as Error));
+    };
+    // Said at the beginning of a pass: that of the second one is the first one's end.
+    if (event === 'MIGRATION_PASS' && data['pass'] === 2) {
+      this.#account.firstPassEnded(performance.now());
+      if (this.settings.switchesAfterFirstPass) act(this.source.qmp.execute('migrate-start-postcopy'));
+    }
+    if (event !== 'MIGRATION') return;
+    if (data['status'] === 'completed') this.#endedMs = performance.now();
+    if (data['status'] === 'pre-switchover') act(this.#switchOver());
+  }
+
+  async #switchOver(): Promise<void> {
+    await this.#mirror!.finish();
+    await this.source.qmp.execute('migrate-continue', { state: 'pre-switchover' });
+  }
+
+  async #giveUp(): Promise<void> {
+    await this.#mirror?.abort();
+    await this.source.qmp.execute('migrate_cancel');
+    for (let tries = 0; tries < 500; tries++) {
+      const { status } = await this.source.qmp.query('query-migrate', migrationSchema);
+      if (['none', 'cancelled', 'failed'].includes(status)) return;
+      await sleep(pollMs);
+    }
+    throw new Error("QEMU's migration does not let itself be cancelled");
+  }
 }

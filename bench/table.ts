@@ -1,7 +1,7 @@
 // The results as Markdown tables: readable in a terminal, and to be put into the README as they are. Medians, with the range in
 // brackets where it matters.
 import type { Figure } from './figure.js';
-import type { Row } from './rows.js';
+import type { Row } from './results.js';
 import type { TaxRow } from './tax.js';
 
 /** Cells padded to their column; the first column to the left, the others to the right. */
@@ -14,20 +14,53 @@ export function markdown(header: readonly string[], rows: readonly (readonly str
   return [line(header), line(rule), ...rows.map(line)].join('\n');
 }
 
+const contender = ({ tool, mode }: Row): string => (tool === 'trmig' ? 'trmig' : `qemu ${mode}`);
+
 /** The migrations, tools side by side. */
 export function rowsTable(rows: readonly Row[]): string {
   return markdown(
-    ['workload', 'tool', 'converged', 'downtime ms', 'total s', 'MB sent', 'MB after base', 'slowdown'],
+    [
+      'workload',
+      'link',
+      'tool',
+      'converged',
+      'downtime ms',
+      'tool says',
+      'longest stall',
+      'total s',
+      'MB sent',
+      'MB after base',
+      'slowdown',
+    ],
     rows.map((row) => [
       row.workload,
-      row.tool === 'trmig' ? 'trmig' : `qemu ${row.mode}`,
+      row.link,
+      contender(row),
       `${row.converged}/${row.runs}`,
-      ranged(row.downtimeMs, (ms) => ms.toFixed(1)),
+      ranged(row.downtimeMs, milli),
+      middle(row.toolDowntimeMs, milli),
+      middle(row.stallMs, (ms) => ms.toFixed(0)),
       middle(row.totalMs, (ms) => (ms / 1000).toFixed(2)),
       middle(row.bytes, (bytes) => (bytes / 1e6).toFixed(1)),
       middle(row.bytesAfterBase, (bytes) => (bytes / 1e6).toFixed(bytes < 1e6 ? 3 : 1)),
       middle(row.slowdown, percent),
     ]),
+  );
+}
+
+/** The same handovers of `echo` as three onlookers saw them. */
+export function seenTable(rows: readonly Row[]): string {
+  return markdown(
+    ['echo', 'link', "guest's beats ms", 'UDP client ms', 'TCP client ms'],
+    rows
+      .filter(({ workload }) => workload === 'echo')
+      .map((row) => [
+        contender(row),
+        row.link,
+        ranged(row.beatDowntimeMs, milli),
+        ranged(row.udpSilenceMs, milli),
+        ranged(row.downtimeMs, milli),
+      ]),
   );
 }
 
@@ -59,6 +92,7 @@ export function taxTable(rows: readonly TaxRow[]): string {
   );
 }
 
+const milli = (ms: number): string => ms.toFixed(1);
 const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
 const kilo = (bytes: number): string => (bytes / 1000).toFixed(1);
 const middle = (of: Figure | null, format: (value: number) => string): string =>

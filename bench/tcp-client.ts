@@ -2,11 +2,9 @@
 // how long each takes to come back. Its longest round trip is what a user of the guest sees of a migration.
 //
 //   node build/bench/tcp-client.js HOST PORT [INTERVAL_MS]     until stdin closes; prints one line of JSON then
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import net from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { ClientProcess } from './client-process.js';
 import type { Host } from './hosts.js';
 
 const reportSchema = z.object({
@@ -21,33 +19,18 @@ const reportSchema = z.object({
 });
 export type ClientReport = z.infer<typeof reportSchema>;
 
-/** Reads what the client printed. @throws when it is no report */
-function parseClientReport(text: string): ClientReport {
-  return reportSchema.parse(JSON.parse(text));
-}
-
 /** The client as a process on a host, connected to a guest until it is asked what it saw. */
 export class TcpClient {
-  private constructor(private readonly child: ChildProcess) {}
+  private constructor(private readonly process: ClientProcess<ClientReport>) {}
 
   /** @throws when there is no connection; why not is on stderr by then */
   static async connect(host: Host, address: string, port: number): Promise<TcpClient> {
-    const child = host.spawn(process.execPath, [fileURLToPath(import.meta.url), address, String(port)], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    const ended = once(child, 'close').then(() => Buffer.from('nothing, and ended'));
-    const first = await Promise.race([ended, once(child.stdout!, 'data').then(([data]) => data as Buffer)]);
-    if (first.toString() !== 'connected\n') throw new Error(`the client of ${address} said ${first.toString()}`);
-    return new TcpClient(child);
+    return new TcpClient(await ClientProcess.connect(host, import.meta.url, reportSchema, [address, port]));
   }
 
   /** Waits for the last answers and hangs up. */
   async end(): Promise<ClientReport> {
-    let said = '';
-    this.child.stdout!.setEncoding('utf8').on('data', (text: string) => (said += text));
-    this.child.stdin!.end();
-    await once(this.child, 'close');
-    return parseClientReport(said);
+    return this.process.end();
   }
 }
 

@@ -1,17 +1,15 @@
-// trmig's own migration between the two hosts, by its command line, as a person would run it.
+// trmig's own migration between the two hosts, by its command line, as a person would run it, with its defaults: at most 50 ms
+// of predicted downtime.
 //
 // `commands` is the one place that knows how the command line is spelt.
-import type { ChildProcess } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { Cli, listening } from './cli.js';
-import { ConsoleWatch } from './console.js';
-import { guestSpec, type Workload } from './guest.js';
-import type { HostPair } from './hosts.js';
-import { patienceMs, warmUpMs, type Outcome } from './outcome.js';
-import { slowdown } from './qemu.js';
+import { guestNic, guestSpec, makeDisk, type Workload } from './guest.js';
+import { addTap, type HostPair } from './hosts.js';
+import { patienceMs, type Outcome } from './outcome.js';
+import { Sight } from './sight.js';
 
 const name = 'guest';
 const port = 7700;
@@ -32,39 +30,49 @@ const reportSchema = z.object({
   outcome: z.enum(['completed', 'aborted', 'failed']),
   downtimeMs: z.number().nullable(),
   totalMs: z.number(),
-  bytes: z.object({ base: z.number(), total: z.number() }),
+  bytes: z.object({ base: z.number(), disk: z.number(), total: z.number() }),
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
 });
 
-export interface TrmigRun {
+export interface MoveOptions {
   readonly hosts: HostPair;
   readonly workload: Workload;
   readonly memory: string;
-  /** An empty folder for this run's files; its path must be short, as sockets lie in it. */
+  /** An empty folder for this move's files; its path must be short, as sockets lie in it. */
   readonly folder: string;
 }
 
 /** Moves one guest from host a to host b. @throws when something broke; a move that does not converge is an outcome */
-export async function moveByTrmig(run: TrmigRun): Promise<Outcome> {
-  const { hosts, workload, memory, folder } = run;
+export async function moveByTrmig(options: MoveOptions): Promise<Outcome> {
+  const { hosts, workload, folder } = options;
   const [a, b] = [new Cli(hosts.a, path.join(folder, 'a')), new Cli(hosts.b, path.join(folder, 'b'))];
   await Promise.all([a.prepare(), b.prepare()]);
-  const specFile = path.join(folder, 'spec.json');
-  await writeFile(specFile, JSON.stringify(guestSpec(name, workload, memory)));
-  await a.run(commands.run(specFile));
-  const watch = new ConsoleWatch(commands.consoleLog(a.home), workload);
+  await a.run(commands.run(await writeSpec(options)));
+  const sight = new Sight(workload, { source: commands.consoleLog(a.home), destination: commands.consoleLog(b.home) });
   const receiver = b.start(commands.receive(hosts.b.address));
   try {
-    await Promise.all([watch.waitFor(1, 60_000), listening(hosts.b, receiver, port)]);
-    await sleep(warmUpMs);
-    return await move(a, watch, hosts, path.join(folder, 'report'));
+    await Promise.all([sight.booted(), listening(hosts.b, receiver, port)]);
+    await sight.warmUp(hosts);
+    return await move(a, sight, hosts, path.join(folder, 'report'));
   } finally {
-    await watch.close();
-    await stopAll(a, b, receiver);
+    await sight.close();
+    // On one of the hosts it is not; neither matters to the figures, and both hosts end anyway.
+    await Promise.all([a, b].map((cli) => cli.run(commands.stop, { mayFail: true })));
+    receiver.kill('SIGTERM');
   }
 }
 
-async function move(cli: Cli, watch: ConsoleWatch, hosts: HostPair, reportFolder: string): Promise<Outcome> {
+async function writeSpec({ hosts, workload, memory, folder }: MoveOptions): Promise<string> {
+  const disk = path.join(folder, 'disk.raw');
+  if (workload === 'diskwriter') await makeDisk(disk);
+  if (workload === 'echo') await Promise.all([hosts.a, hosts.b].map((host) => addTap(host, guestNic.interface)));
+  const spec = guestSpec(name, { workload, memory, beats: true, ...(workload === 'diskwriter' && { disk }) });
+  const file = path.join(folder, 'spec.json');
+  await writeFile(file, JSON.stringify(spec));
+  return file;
+}
+
+async function move(cli: Cli, sight: Sight, hosts: HostPair, reportFolder: string): Promise<Outcome> {
   const bytesBefore = await hosts.linkBytes();
   const beganMs = performance.now();
   const said = await cli.run(commands.migrate(hosts.b.address, reportFolder), { mayFail: true });
@@ -80,16 +88,10 @@ async function move(cli: Cli, watch: ConsoleWatch, hosts: HostPair, reportFolder
   }
   return {
     converged,
-    downtimeMs: converged ? report.downtimeMs : null,
+    toolDowntimeMs: converged ? report.downtimeMs : null,
     totalMs: report.totalMs,
     bytes,
-    bytesAfterBase: report.bytes.total - report.bytes.base,
-    slowdown: slowdown(watch, beganMs, endedMs),
+    bytesAfterBase: report.bytes.total - report.bytes.base - report.bytes.disk,
+    ...(await sight.end({ beganMs, endedMs, arrived: converged })),
   };
-}
-
-async function stopAll(a: Cli, b: Cli, receiver: ChildProcess): Promise<void> {
-  // On one of the hosts it is not; neither matters to the figures, and both hosts end anyway.
-  await Promise.all([a, b].map((cli) => cli.run(commands.stop, { mayFail: true })));
-  receiver.kill('SIGTERM');
 }

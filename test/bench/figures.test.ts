@@ -2,10 +2,12 @@
 import { appendFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
-import { ConsoleWatch, parseLine } from '../../bench/console.js';
+import { ConsoleText, ConsoleWatch, parseLine } from '../../bench/console.js';
 import { figure } from '../../bench/figure.js';
 import { RamAccount } from '../../bench/ram-account.js';
+import { rowOf } from '../../bench/results.js';
 import { markdown, rowsTable } from '../../bench/table.js';
+import { outcome } from './outcomes.js';
 
 t.test('a figure is the least, the middle and the most', async (t) => {
   t.same(figure([3, 1, 2]), { min: 1, median: 2, max: 3 });
@@ -21,6 +23,8 @@ t.test("each workload's count of work is read from its lines", async (t) => {
   t.same(parseLine('compile', 'count 2 units=31 sum=ab'), { number: 2, work: 31 });
   t.same(parseLine('alu', 'count 1 ops=65536 acc=ab'), { number: 1, work: 65536 });
   t.same(parseLine('idle', 'tick 12'), { number: 12, work: 12 });
+  t.same(parseLine('diskwriter', 'count 3 records=600 synced=576'), { number: 3, work: 600 });
+  t.same(parseLine('echo', 'count 4 accepted=1 open=1 tcp=800 udp=90'), { number: 4, work: 800 });
   t.equal(parseLine('hotset', 'init: workload hotset on Linux 6.1'), null);
 });
 
@@ -43,6 +47,33 @@ t.test('a console is followed while it grows, also over a line that comes in two
   t.equal(watch.rate(first, last), (200 * 1000) / (last - first));
   t.equal(watch.rate(last + 1, last + 2), null, 'no speed from a window without lines');
   await t.rejects(watch.waitFor(3, 50), /2 of 3 lines/);
+});
+
+t.test('beats are told from lines, wherever the bytes are cut', async (t) => {
+  const bytes = Buffer.from('init: booted.\n..count 1 ops=1.5\n.\n...cou');
+  for (let cut = 0; cut <= bytes.length; cut++) {
+    const text = new ConsoleText();
+    const parts = [text.push(bytes.subarray(0, cut)), text.push(bytes.subarray(cut))];
+    t.same(
+      parts.flatMap(({ lines }) => lines),
+      ['init: booted.', 'count 1 ops=1.5', ''],
+      'dots within a line are its own',
+    );
+    t.equal(parts[0]!.beats + parts[1]!.beats, 6);
+  }
+});
+
+t.test('when a beat came is noted, a moment after it was written', async (t) => {
+  const file = path.join(t.testdir({ 'console.log': '' }), 'console.log');
+  const watch = new ConsoleWatch(file, 'alu');
+  t.teardown(() => watch.close());
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  for (let beat = 1; beat <= 5; beat++) {
+    const wroteMs = performance.now();
+    appendFileSync(file, '.');
+    while (watch.beats.length < beat) await new Promise((resolve) => setTimeout(resolve, 1));
+    t.ok(watch.beats.at(-1)! >= wroteMs && watch.beats.at(-1)! - wroteMs < 100);
+  }
 });
 
 t.test('a unit of work that takes several lines is not rounded down', async (t) => {
@@ -80,24 +111,17 @@ t.test("QEMU's bytes after its first pass are counted from the pass's end", asyn
 
 t.test('tables are Markdown with aligned columns', async (t) => {
   t.equal(markdown(['a', 'bb'], [['ccc', 'd']]), '| a   | bb |\n| --- | -: |\n| ccc |  d |');
-  const row = {
-    workload: 'hotset',
-    guest: 'g',
-    link: '1gbit',
-    tool: 'qemu',
-    mode: 'precopy',
-    runs: 5,
-    converged: 0,
-  } as const;
-  const none = {
+  const stuck = outcome({
+    converged: false,
     downtimeMs: null,
-    totalMs: null,
-    bytes: figure([2.3e9]),
-    bytesAfterBase: figure([2.2e9]),
-    slowdown: null,
-  };
+    toolDowntimeMs: null,
+    bytes: 2.3e9,
+    bytesAfterBase: 2.2e9,
+  });
+  const row = rowOf({ workload: 'hotset', link: '1gbit', tool: 'qemu', mode: 'precopy' }, '256M', [stuck]);
   t.match(
-    rowsTable([{ ...row, ...none }]),
-    /\| hotset +\| +qemu precopy \| +0\/5 \| +- \| +- \| +2300\.0 \| +2200\.0 \| +- \|/,
+    rowsTable([row]),
+    /\| hotset +\| 1gbit \| +qemu precopy \| +0\/1 \| +- \| +- \| +9 \| +- \| +2300\.0 \| +2200\.0 \| +5\.0 % \|/,
+    'a move that did not arrive has neither downtime nor total time',
   );
 });
