@@ -1,18 +1,20 @@
 // The benchmark: trmig and QEMU's own migration in turn, on the same guests over the same shaped links, then the tax. Prints
-// tables and leaves out/bench/results.json and plots of it. docs/bench.md says what is measured.
+// tables and leaves out/bench/results.json and out/bench/bench.svg. docs/bench.md says what is measured.
 //
 //   node build/bench/main.js [--quick] [--workloads idle,hotset] [--links 1gbit] [--runs 5] [--only rows|tax]
 //                            [--tools trmig,qemu] [--modes precopy] [--continue] [--minutes 5]
 //
 //   --continue   go on from results.json: only what it lacks is measured
 //   --minutes    begin no further move after so long; --continue goes on from there
+import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { LONE_WORKLOADS, MOVED_WORKLOADS, requireGuest, WORKLOADS } from './guest.js';
 import { LINKS, type LinkName } from './hosts.js';
 import { describeMachine } from './machine-facts.js';
 import { moveOnce } from './move.js';
 import type { Outcome } from './outcome.js';
-import { QEMU_MODES, type QemuMode } from './qemu-modes.js';
+import { plot } from './plot.js';
+import { QEMU_MODES, QEMU_MODES_USUAL, type QemuMode } from './qemu-modes.js';
 import {
   continued,
   outcomesOf,
@@ -27,7 +29,7 @@ import {
 import { rowsTable, seenTable, taxTable } from './table.js';
 import { measureTax } from './tax.js';
 
-const resultsFile = 'out/bench/results.json';
+const [resultsFile, plotFile] = ['out/bench/results.json', 'out/bench/bench.svg'];
 const memory = '256M';
 
 const { values } = parseArgs({
@@ -61,7 +63,7 @@ const allLinks = Object.keys(LINKS) as LinkName[];
 const links = choice('links', values.links ?? (quick ? '1gbit' : allLinks.join(',')), allLinks);
 const parts = only === undefined ? ['rows', 'tax'] : choice('only', only, ['rows', 'tax']);
 const allModes = Object.keys(QEMU_MODES) as QemuMode[];
-const modes = choice('modes', values.modes ?? (quick ? 'precopy' : allModes.join(',')), allModes);
+const modes = choice('modes', values.modes ?? (quick ? 'precopy' : QEMU_MODES_USUAL.join(',')), allModes);
 const contenders = choice('tools', values.tools, ['trmig', 'qemu']).flatMap((tool): Contender[] =>
   tool === 'trmig' ? [{ tool, mode: 'trace' }] : modes.map((mode) => ({ tool, mode })),
 );
@@ -121,4 +123,6 @@ for (const workload of parts.includes('tax') ? LONE_WORKLOADS.filter((candidate)
 if (results.rows.length > 0) console.log(`\n${rowsTable(results.rows)}`);
 if (results.rows.some(({ workload }) => workload === 'echo')) console.log(`\n${seenTable(results.rows)}`);
 if (results.tax.length > 0) console.log(`\n${taxTable(results.tax)}`);
+const picture = plot(results.rows);
+if (picture !== null) await writeFile(plotFile, picture);
 console.log(`\n${resultsFile}${late() ? ' is not complete yet: go on with --continue' : ''}`);

@@ -32,7 +32,24 @@ export const QEMU_MODES = {
 } as const satisfies Readonly<Record<string, QemuSettings>>;
 export type QemuMode = keyof typeof QEMU_MODES;
 
+/** Those measured unless others are asked for: `xbzrle` is in no way better than the best of them. */
+export const QEMU_MODES_USUAL = [
+  'precopy',
+  'auto-converge',
+  'multifd-zstd',
+  'postcopy',
+] as const satisfies readonly QemuMode[];
+
 /** What is set in all modes: nothing but the link limits the rate. */
 export function commonParameters(link: LinkName): Readonly<Record<string, number>> {
-  return { 'max-bandwidth': 10 * LINKS[link], 'downtime-limit': 300 };
+  return { 'max-bandwidth': 10 * LINKS[link], 'downtime-limit': downtimeLimitMs(0) };
+}
+
+/**
+ * The downtime that QEMU may take so many ms after its first pass: little at first, so that a guest that allows it moves with
+ * little, then more, up to QEMU's default, so that one that does not can arrive at all.
+ */
+export function downtimeLimitMs(sinceFirstPassMs: number): number {
+  if (sinceFirstPassMs < 3_000) return 10;
+  return sinceFirstPassMs < 6_000 ? 50 : 300;
 }

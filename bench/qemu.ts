@@ -7,7 +7,7 @@ import { diskBytes, guestNic, makeDisk, Qemu, type QemuOptions } from './guest.j
 import { addTap, type HostPair } from './hosts.js';
 import { Mirror } from './mirror.js';
 import { patienceMs, type Outcome } from './outcome.js';
-import { commonParameters, QEMU_MODES, type QemuMode, type QemuSettings } from './qemu-modes.js';
+import { commonParameters, downtimeLimitMs, QEMU_MODES, type QemuMode, type QemuSettings } from './qemu-modes.js';
 import { RamAccount } from './ram-account.js';
 import { Sight } from './sight.js';
 import type { MoveOptions } from './trmig.js';
@@ -72,6 +72,8 @@ class Moving {
   readonly #account = new RamAccount(this.#beganMs);
   #mirror: Mirror | null = null;
   #failed: Error | null = null;
+  #firstPassEndedMs = Infinity;
+  #limitMs = downtimeLimitMs(0);
   /** When QEMU said that it was over. */
   #endedMs: number | null = null;
 
@@ -122,10 +124,18 @@ class Moving {
       if (now.status === 'failed')
         throw new Error(`QEMU's migration failed: ${now['error-desc'] ?? 'no reason given'}`);
       if (over.includes(now.status)) return now.status === 'completed';
+      await this.#allowDowntime();
       // Later there is no way back, nor a need for one.
       if (now.status === 'active' && performance.now() - this.#beganMs > patienceMs) return false;
       await sleep(pollMs);
     }
+  }
+
+  async #allowDowntime(): Promise<void> {
+    const limitMs = downtimeLimitMs(performance.now() - this.#firstPassEndedMs);
+    if (limitMs === this.#limitMs) return;
+    this.#limitMs = limitMs;
+    await this.source.qmp.execute('migrate-set-parameters', { 'downtime-limit': limitMs });
   }
 
   #on(event: string, data: Record<string, unknown>): void {
@@ -134,7 +144,8 @@ class Moving {
     };
     // Said at the beginning of a pass: that of the second one is the first one's end.
     if (event === 'MIGRATION_PASS' && data['pass'] === 2) {
-      this.#account.firstPassEnded(performance.now());
+      this.#firstPassEndedMs = performance.now();
+      this.#account.firstPassEnded(this.#firstPassEndedMs);
       if (this.settings.switchesAfterFirstPass) act(this.source.qmp.execute('migrate-start-postcopy'));
     }
     if (event !== 'MIGRATION') return;

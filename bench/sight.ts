@@ -22,6 +22,8 @@ const bootMsMax = 60_000;
 /** The guest is watched for so long after a move: what faults in its pages after the handover stalls then. */
 const watchMs = 1_000;
 const firstBeatMsMax = 5_000;
+/** In less the units of work are too few to tell how fast they came. */
+const slowdownMsMin = 1_000;
 /** These do no work of their own that could be slowed down. */
 const workless: readonly Workload[] = ['idle', 'echo'];
 
@@ -96,7 +98,7 @@ export class Sight {
   }
 
   #slowdown(beganMs: number, endedMs: number): number | null {
-    if (workless.includes(this.workload)) return null;
+    if (workless.includes(this.workload) || endedMs - beganMs < slowdownMsMin) return null;
     const lines = [...this.#source.lines, ...this.#destination.lines];
     const before = rateOf(lines, beganMs - warmUpMs / 2, beganMs);
     const during = rateOf(lines, beganMs, endedMs);

@@ -1,6 +1,7 @@
 // The results as Markdown tables: readable in a terminal, and to be put into the README as they are. Medians, with the range in
 // brackets where it matters.
 import type { Figure } from './figure.js';
+import type { Workload } from './guest.js';
 import type { Row } from './results.js';
 import type { TaxRow } from './tax.js';
 
@@ -14,7 +15,18 @@ export function markdown(header: readonly string[], rows: readonly (readonly str
   return [line(header), line(rule), ...rows.map(line)].join('\n');
 }
 
-const contender = ({ tool, mode }: Row): string => (tool === 'trmig' ? 'trmig' : `qemu ${mode}`);
+const workloadNames: Readonly<Record<Workload, string>> = {
+  idle: 'idle',
+  hotset: '64 MB hot set',
+  compile: 'compile-like',
+  alu: 'ALU loop',
+  diskwriter: 'disk writer',
+  echo: 'network echo',
+};
+export const workloadName = (workload: Workload): string => workloadNames[workload];
+
+export const contenderName = ({ tool, mode }: Pick<Row, 'tool' | 'mode'>): string =>
+  tool === 'trmig' ? 'trmig' : `qemu ${mode}`;
 
 /** The migrations, tools side by side. */
 export function rowsTable(rows: readonly Row[]): string {
@@ -33,9 +45,9 @@ export function rowsTable(rows: readonly Row[]): string {
       'slowdown',
     ],
     rows.map((row) => [
-      row.workload,
+      workloadName(row.workload),
       row.link,
-      contender(row),
+      contenderName(row),
       `${row.converged}/${row.runs}`,
       ranged(row.downtimeMs, milli),
       middle(row.toolDowntimeMs, milli),
@@ -55,7 +67,7 @@ export function seenTable(rows: readonly Row[]): string {
     rows
       .filter(({ workload }) => workload === 'echo')
       .map((row) => [
-        contender(row),
+        contenderName(row),
         row.link,
         ranged(row.beatDowntimeMs, milli),
         ranged(row.udpSilenceMs, milli),
@@ -79,7 +91,7 @@ export function taxTable(rows: readonly TaxRow[]): string {
       'wire KB/s',
     ],
     rows.map(({ workload, tax, pauses, log }) => [
-      workload,
+      workloadName(workload),
       middle(tax.dormantToPlain, percent),
       middle(tax.armedToPlain, percent),
       middle(tax.armedToIcount, percent),

@@ -121,7 +121,7 @@ t.test('tables are Markdown with aligned columns', async (t) => {
   const row = rowOf({ workload: 'hotset', link: '1gbit', tool: 'qemu', mode: 'precopy' }, '256M', [stuck]);
   t.match(
     rowsTable([row]),
-    /\| hotset +\| 1gbit \| +qemu precopy \| +0\/1 \| +- \| +- \| +9 \| +- \| +2300\.0 \| +2200\.0 \| +5\.0 % \|/,
+    /\| 64 MB hot set +\| 1gbit \| +qemu precopy \| +0\/1 \| +- \| +- \| +9 \| +- \| +2300\.0 \| +2200\.0 \| +5\.0 % \|/,
     'a move that did not arrive has neither downtime nor total time',
   );
 });
