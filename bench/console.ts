@@ -3,7 +3,7 @@
 //
 // The kernel says when the log has grown, so a beat is seen a fraction of a millisecond after QEMU has written it, and a quiet
 // console costs nothing.
-import { openSync, readSync, closeSync, watch, type FSWatcher } from 'node:fs';
+import { closeSync, constants, openSync, readSync, watch, type FSWatcher } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A numbered line of a workload. */
@@ -142,7 +142,8 @@ export class ConsoleWatch {
   async #open(): Promise<number | null> {
     while (!this.#closed) {
       try {
-        return openSync(this.file, 'r');
+        // Reading must not write: on a file system that is busy with a guest's disk, noting the time of access can wait for it.
+        return openSync(this.file, constants.O_RDONLY | constants.O_NOATIME);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
         await sleep(pollMs);

@@ -41,6 +41,7 @@ export async function moveByQemu(options: MoveOptions & { readonly mode: QemuMod
     for (const qemu of [source, destination]) await configure(qemu, QEMU_MODES[mode], hosts);
     await destination.qmp.execute('migrate-incoming', { uri: uri(hosts) });
     await sight.warmUp(hosts);
+    sight.attend();
     return await new Moving(source, destination, hosts, sight, QEMU_MODES[mode], workload === 'diskwriter').run();
   } finally {
     await sight?.close();

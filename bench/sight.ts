@@ -1,5 +1,6 @@
 // What of a move is seen from outside: the guest's consoles on both hosts, and the clients that talk to it. Both tools are looked
 // at in the same way, and nothing here asks them anything.
+import os from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { outageBetween, stallDuring } from './beats.js';
 import type { ClientProcess } from './client-process.js';
@@ -63,10 +64,19 @@ export class Sight {
     await sleep(warmUpMs);
   }
 
+  /**
+   * Watches closely from here to the end: this thread goes before all that the move keeps busy, or it would see a beat when a core
+   * is free for it. To be called when nothing more will be started for the move: a child would inherit the priority.
+   */
+  attend(): void {
+    os.setPriority(os.constants.priority.PRIORITY_HIGH);
+  }
+
   /** What a move looked like. @throws when the guest is not well, or its connection did not survive */
   async end(move: Move): Promise<Seen> {
     if (move.arrived) await this.#firstBeat();
     await sleep(watchMs);
+    os.setPriority(os.constants.priority.PRIORITY_NORMAL);
     const [tcp, udp] = await Promise.all([this.#clients?.tcp.end(), this.#clients?.udp.end()]);
     this.#source.check();
     this.#destination.check();
@@ -86,6 +96,7 @@ export class Sight {
   }
 
   async close(): Promise<void> {
+    os.setPriority(os.constants.priority.PRIORITY_NORMAL);
     await Promise.all([this.#source.close(), this.#destination.close()]);
   }
 

@@ -75,7 +75,9 @@ async function writeSpec({ hosts, workload, memory, folder }: MoveOptions): Prom
 async function move(cli: Cli, sight: Sight, hosts: HostPair, reportFolder: string): Promise<Outcome> {
   const bytesBefore = await hosts.linkBytes();
   const beganMs = performance.now();
-  const said = await cli.run(commands.migrate(hosts.b.address, reportFolder), { mayFail: true });
+  const running = cli.run(commands.migrate(hosts.b.address, reportFolder), { mayFail: true });
+  sight.attend();
+  const said = await running;
   const endedMs = performance.now();
   const bytes = (await hosts.linkBytes()) - bytesBefore;
   const text = await readFile(path.join(reportFolder, 'report.json'), 'utf8').catch(() => {
