@@ -34,9 +34,9 @@ export function parseLine(workload: string, text: string): { number: number; wor
 const pollMs = 10;
 /** Should a notice of the kernel's be lost, the log is read all the same. */
 const idleMs = 250;
-const [newline, dot] = [0x0a, 0x2e];
+const [newline, beat] = [0x0a, 0x00];
 
-/** Takes a console's bytes apart: whole lines, and how many beats came before and between them. */
+/** Takes a console's bytes apart: whole lines, and how many beats came before, between and within them. */
 export class ConsoleText {
   #rest: number[] = [];
 
@@ -48,7 +48,7 @@ export class ConsoleText {
       if (byte === newline) {
         lines.push(Buffer.from(this.#rest).toString('latin1'));
         this.#rest = [];
-      } else if (byte === dot && this.#rest.length === 0) beats++;
+      } else if (byte === beat) beats++;
       else this.#rest.push(byte);
     }
     return { lines, beats };
@@ -130,7 +130,7 @@ export class ConsoleWatch {
     if (bytesRead === 0) return false;
     const atMs = performance.now();
     const { lines, beats } = this.#text.push(this.#chunk.subarray(0, bytesRead));
-    for (let beat = 0; beat < beats; beat++) this.beats.push(atMs);
+    for (let seen = 0; seen < beats; seen++) this.beats.push(atMs);
     for (const text of lines) {
       if (text.startsWith('CORRUPT')) throw new Error(`${this.file}: the guest says ${text}`);
       const line = parseLine(this.workload, text);

@@ -50,14 +50,13 @@ t.test('a console is followed while it grows, also over a line that comes in two
 });
 
 t.test('beats are told from lines, wherever the bytes are cut', async (t) => {
-  const bytes = Buffer.from('init: booted.\n..count 1 ops=1.5\n.\n...cou');
+  const bytes = Buffer.from('init: booted.\n\0\0count\0 1 ops=1.5\n\0\n\0\0cou');
   for (let cut = 0; cut <= bytes.length; cut++) {
     const text = new ConsoleText();
     const parts = [text.push(bytes.subarray(0, cut)), text.push(bytes.subarray(cut))];
     t.same(
       parts.flatMap(({ lines }) => lines),
       ['init: booted.', 'count 1 ops=1.5', ''],
-      'dots within a line are its own',
     );
     t.equal(parts[0]!.beats + parts[1]!.beats, 6);
   }
@@ -70,7 +69,7 @@ t.test('when a beat came is noted, a moment after it was written', async (t) => 
   await new Promise((resolve) => setTimeout(resolve, 50));
   for (let beat = 1; beat <= 5; beat++) {
     const wroteMs = performance.now();
-    appendFileSync(file, '.');
+    appendFileSync(file, '\0');
     while (watch.beats.length < beat) await new Promise((resolve) => setTimeout(resolve, 1));
     t.ok(watch.beats.at(-1)! >= wroteMs && watch.beats.at(-1)! - wroteMs < 100);
   }
