@@ -14,7 +14,7 @@ const settled = { capabilities: [], parameters: {}, switchesAfterFirstPass: fals
 
 export const QEMU_MODES = {
   precopy: settled,
-  // It starts at 20 % and adds 10 by default: too gentle to get anywhere in the time given.
+  // It starts at 20 % and adds 10 by default: slow to get anywhere in the time given.
   'auto-converge': {
     ...settled,
     capabilities: ['auto-converge'],
@@ -32,7 +32,7 @@ export const QEMU_MODES = {
 } as const satisfies Readonly<Record<string, QemuSettings>>;
 export type QemuMode = keyof typeof QEMU_MODES;
 
-/** Those measured unless others are asked for: `xbzrle` is in no way better than the best of them. */
+/** Those measured unless others are asked for: `xbzrle` has been better than the best of them in nothing. */
 export const QEMU_MODES_USUAL = [
   'precopy',
   'auto-converge',
