@@ -37,14 +37,17 @@ export interface TracerConnectOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-export interface ArmArguments {
-  /** log2 of the guest nanoseconds that one instruction takes, 0…10. */
-  readonly shift: number;
+export interface LogArguments {
   /** The name of the stream (see `openStream`) that takes the log. */
   readonly stream: string;
   /** A segment is cut when it is this old or this large, whichever is first. */
   readonly segmentMs: number;
   readonly segmentBytes: number;
+}
+
+export interface ArmArguments extends LogArguments {
+  /** log2 of the guest nanoseconds that one instruction takes, 0…10. */
+  readonly shift: number;
   /** Whether to save the device state and freeze RAM in the same stopped instant. */
   readonly checkpoint: boolean;
 }
@@ -170,7 +173,7 @@ export class TracerClient {
     await this.call('play', args, replies.emptySchema, options);
   }
 
-  /** After `reached` by `until`: replays on. */
+  /** After `reached` by `until`, or by a final segment that others follow: replays on. */
   async continue(args: { until?: Icount } = {}, options?: RequestOptions): Promise<void> {
     await this.call('continue', args, replies.emptySchema, options);
   }
@@ -192,8 +195,14 @@ export class TracerClient {
     await this.call('thaw', { pid }, replies.emptySchema, options);
   }
 
-  /** After `reached` with the final segment played: the guest runs here, dormant; with `freeze`, RAM is frozen before. */
-  live(args: { freeze: boolean } = { freeze: false }, options?: RequestOptions): Promise<replies.LiveReply> {
+  /**
+   * After `reached` with the final segment played: the guest runs here, dormant, or, with a stream, armed: then its log goes
+   * on where the one that was played ended. With `freeze`, RAM is frozen before.
+   */
+  live(
+    args: { freeze: boolean } | LogArguments = { freeze: false },
+    options?: RequestOptions,
+  ): Promise<replies.LiveReply> {
     return this.call('live', args, replies.liveSchema, options);
   }
 

@@ -110,8 +110,9 @@ void run_continue(Request *request)
     if (!request_needs_mode(request, MODE_PLAYING) || !until_argument(request, &until)) {
         return;
     }
-    if (feed_end() != FEED_UNTIL || runstate_is_running()) {
-        request_fail(request, "WrongMode", "only a replay that stopped at `until` can continue");
+    const FeedEnd end = feed_end();
+    if ((end != FEED_UNTIL && end != FEED_FINAL) || runstate_is_running()) {
+        request_fail(request, "WrongMode", "only a replay that stopped at `until` or a final segment can continue");
         return;
     }
     request_fail_if(request, mode_continue(until));
@@ -121,17 +122,28 @@ void run_live(Request *request)
 {
     Pauses pauses;
     uint64_t virtual_ns;
-    if (!request_needs_mode(request, MODE_PLAYING)) {
+    int64_t ms, bytes;
+    if (!request_needs_mode(request, MODE_PLAYING) || !request_segment_bounds(request, &ms, &bytes)) {
         return;
     }
     if (!mode_finished()) {
         request_fail(request, "WrongMode", "the log has not been replayed to its end");
         return;
     }
+    const bool armed = request->arguments && qdict_haskey(request->arguments, "stream");
+    const int fd = armed ? request_stream(request) : -1;
+    if (request->error_class) {
+        return;
+    }
     const uint64_t begun = host_ns();
     const pid_t frozen = request_bool(request, "freeze") ? ram_freeze() : 0;
     const uint64_t freeze_ns = host_ns() - begun;
-    request_fail_if(request, mode_live(&pauses, &virtual_ns));
+    if (armed) {
+        log_lost_set(NULL);
+        request_fail_if(request, mode_live_armed(fd, (uint64_t)ms, (uint64_t)bytes, &pauses, &virtual_ns));
+    } else {
+        request_fail_if(request, mode_live(&pauses, &virtual_ns));
+    }
     request_reply(request, "hostNs", "%" PRIu64, begun + freeze_ns + pauses.total_ns);
     pauses.freeze_ns = freeze_ns;
     pauses.total_ns += freeze_ns;

@@ -54,8 +54,7 @@ void run_arm(Request *request)
 {
     int64_t shift, ms, bytes;
     if (!request_needs_mode(request, MODE_DORMANT) || !request_int(request, "shift", 0, SHIFT_MAX, -1, &shift) ||
-        !request_int(request, "segmentMs", 1, 10000, 20, &ms) ||
-        !request_int(request, "segmentBytes", 1024, 8 * 1024 * 1024, 1024 * 1024, &bytes)) {
+        !request_segment_bounds(request, &ms, &bytes)) {
         return;
     }
     const int fd = request_stream(request);

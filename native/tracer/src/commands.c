@@ -136,6 +136,12 @@ int request_stream(Request *request)
     return fd;
 }
 
+bool request_segment_bounds(Request *request, int64_t *ms, int64_t *bytes)
+{
+    return request_int(request, "segmentMs", 1, 10000, 20, ms) &&
+           request_int(request, "segmentBytes", 1024, 8 * 1024 * 1024, 1024 * 1024, bytes);
+}
+
 /* --- control thread --- */
 
 static void run_hello(Request *request)
@@ -279,8 +285,6 @@ static void run_freeze(Request *request)
     reply_blocks(request, "blocks");
 }
 
-static void close_feed(void) { mode_close_log(true); }
-
 /* The guest goes on by itself: the lease ran out. */
 static void run_lease_out(Request *request)
 {
@@ -297,15 +301,8 @@ static void run_lose(Request *request)
     g_free(data);
 }
 
-static void close_after_resume(void)
-{
-    if (mode_log_is_closing()) {
-        mode_close_log(false);
-    }
-}
-
-static const Command lease_out = {"lease", run_lease_out, true, close_after_resume};
-static const Command lose = {"lose", run_lose, true, close_after_resume};
+static const Command lease_out = {"lease", run_lease_out, true, mode_close_tap};
+static const Command lose = {"lose", run_lose, true, mode_close_tap};
 
 const Command control_commands[] = {
     {"hello", run_hello, false, NULL},
@@ -317,11 +314,11 @@ const Command control_commands[] = {
     {"collapse", run_collapse, false, NULL},
     {"probe", run_probe, true, NULL},
     {"arm", run_arm, true, NULL},
-    {"disarm", run_disarm, true, close_after_resume},
+    {"disarm", run_disarm, true, mode_close_tap},
     {"finish", run_finish, true, NULL},
-    {"resume", run_resume, true, close_after_resume},
+    {"resume", run_resume, true, mode_close_tap},
     {"relinquish", run_relinquish, true, NULL},
-    {"reclaim", run_reclaim, true, close_after_resume},
+    {"reclaim", run_reclaim, true, mode_close_tap},
     {"stop", run_stop, true, NULL},
     {"cont", run_cont, true, NULL},
     {"restore", run_restore, true, NULL},
@@ -329,7 +326,7 @@ const Command control_commands[] = {
     {"continue", run_continue, true, NULL},
     {"digest", run_digest, true, NULL},
     {"freeze", run_freeze, true, NULL},
-    {"live", run_live, true, close_feed},
+    {"live", run_live, true, mode_close_feed},
     {NULL, NULL, false, NULL},
 };
 

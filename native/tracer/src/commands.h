@@ -23,6 +23,8 @@ void request_reply_frozen(Request *request, pid_t pid);
 void request_reply_digests(Request *request, uint64_t registers, const Digest128 *devices);
 /* The stream that the argument `stream` names, the caller's from now on; fails the request and returns -1 without one. */
 int request_stream(Request *request);
+/* The arguments `segmentMs` and `segmentBytes`; fails the request and returns false when one is out of bounds. */
+bool request_segment_bounds(Request *request, int64_t *ms, int64_t *bytes);
 
 /* Remembers a pause of the guest for `status`. */
 void note_pause(const char *what, uint64_t ns);

@@ -104,9 +104,6 @@ static gpointer reader_thread(gpointer unused)
                 g_cond_wait(&feed.changed, &feed.lock);
             }
             feed.queue_bytes += segment->header.payload_bytes;
-            if (segment->header.flags & SEGMENT_FLAG_FINAL) {
-                end = FEED_FINAL;
-            }
             g_queue_push_tail(&feed.queue, segment);
         }
         feed.stream_end = end;

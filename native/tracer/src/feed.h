@@ -19,7 +19,7 @@
 typedef enum {
     FEED_RUNNING = 0,
     FEED_UNTIL,    /* stopped at the instruction asked for; feed_continue goes on */
-    FEED_FINAL,    /* the log's last event has been handed out */
+    FEED_FINAL,    /* a final segment has been handed out; feed_continue goes on, when others follow it */
     FEED_LOST,     /* the stream ended before a final segment */
     FEED_DAMAGED,  /* a frame that is not one, or does not follow the one before */
     FEED_DIVERGED, /* a canary differs: this is not the machine that was recorded */
@@ -40,7 +40,7 @@ typedef struct {
  * the end, with QEMU's locks held: it may only schedule. Returns the FILE for replay_file. Main thread. */
 FILE *feed_open(int stream_fd, uint64_t until, void (*on_first)(void), void (*on_end)(void));
 
-/* After FEED_UNTIL: the next read goes on. Main thread, VM stopped. */
+/* After FEED_UNTIL or FEED_FINAL: the next read goes on. Main thread, VM stopped. */
 void feed_continue(uint64_t until);
 
 FeedEnd feed_end(void);

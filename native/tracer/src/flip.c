@@ -65,6 +65,20 @@ static void replay_on_vcpu(CPUState *cpu, run_on_cpu_data data)
     replay_enable_events();
 }
 
+static void record_on_vcpu(CPUState *cpu, run_on_cpu_data data)
+{
+    (void)cpu;
+    (void)data;
+    /* The log's last reading of the clock: it goes on from there. The ticks are disabled: the clock is its offset. */
+    *timers_i64(TIMERS_CPU_CLOCK_OFFSET) = replay_state.cached_clock[1];
+    replay_state.data_kind = (unsigned int)-1;
+    replay_state.has_unread_data = false;
+    replay_state.instruction_count = 0;
+    replay_state.read_event_id = (uint64_t)-1;
+    replay_file = replay_half.log;
+    replay_mode = REPLAY_MODE_RECORD;
+}
+
 /* --- on the main thread --- */
 
 void flip_icount_on(int shift)
@@ -89,6 +103,16 @@ void flip_replay_on(int mode, FILE *log, const int64_t clocks[2])
     replay_half.clocks[0] = clocks[0];
     replay_half.clocks[1] = clocks[1];
     run_on_cpu(qemu_get_cpu(0), replay_on_vcpu, (run_on_cpu_data){.host_ptr = NULL});
+    bql_unlock();
+    replay_mutex_lock();
+    bql_lock();
+}
+
+void flip_play_to_record(FILE *log)
+{
+    replay_half.log = log;
+    replay_mutex_unlock(); /* before run_on_cpu: the vCPU's loop may be waiting for it */
+    run_on_cpu(qemu_get_cpu(0), record_on_vcpu, (run_on_cpu_data){.host_ptr = NULL});
     bql_unlock();
     replay_mutex_lock();
     bql_lock();

@@ -21,6 +21,10 @@ void flip_icount_off(void);
  * logged one. Returns with the replay mutex held, as the main loop's iteration holds it in these modes. */
 void flip_replay_on(int mode, FILE *log, const int64_t clocks[2]);
 
+/* From playing on to recording, at the instruction where the log that was played ended: `log` is what is written from here
+ * on. Clocks, counters and what has been registered with the log stay. The replay mutex is held, before and after. */
+void flip_play_to_record(FILE *log);
+
 /* Both halves back to plain TCG. The replay mutex is held, and is no more afterwards; `log` is the caller's again. */
 void flip_off(void);
 

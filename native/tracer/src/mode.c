@@ -29,7 +29,7 @@ typedef struct __attribute__((packed)) {
 
 static Mode mode; /* written by the main thread */
 static bool finished, relinquished, stopped_by_us;
-static FILE *log_file;
+static FILE *tap_file, *feed_file;
 static pthread_t vcpu_thread;
 static int64_t armed_clocks[2];
 
@@ -139,8 +139,9 @@ const char *mode_arm(int shift, int stream_fd, uint64_t segment_ms, uint64_t seg
         }
         flip_icount_off();
     } else {
-        log_file = tap_open(stream_fd, segment_ms, segment_bytes, armed_clocks);
-        flip_replay_on(REPLAY_MODE_RECORD, log_file, armed_clocks);
+        const TapStart start = {.clocks = {armed_clocks[0], armed_clocks[1]}};
+        tap_file = tap_open(stream_fd, segment_ms, segment_bytes, &start);
+        flip_replay_on(REPLAY_MODE_RECORD, tap_file, armed_clocks);
         chardevs_register();
         mode_set(MODE_ARMED);
         result->virtual_ns = (uint64_t)icount_get();
@@ -310,14 +311,14 @@ const char *mode_play(int stream_fd, uint64_t until, void (*on_first)(void), voi
 {
     mode_set(MODE_PLAYING);
     finished = false;
-    log_file = feed_open(stream_fd, until, on_first, on_end);
+    feed_file = feed_open(stream_fd, until, on_first, on_end);
     return NULL;
 }
 
 void mode_play_start(void)
 {
     chardevs_mute();
-    flip_replay_on(REPLAY_MODE_PLAY, log_file, armed_clocks);
+    flip_replay_on(REPLAY_MODE_PLAY, feed_file, armed_clocks);
     chardevs_register();
     replay_fetch_data_kind();
     vm_start();
@@ -332,6 +333,7 @@ void mode_play_stop(void)
 const char *mode_continue(uint64_t until)
 {
     feed_continue(until);
+    finished = false;
     replay_state.has_unread_data = false;
     replay_fetch_data_kind();
     vm_start();
@@ -353,14 +355,44 @@ const char *mode_live(Pauses *pauses, uint64_t *virtual_ns)
     return NULL;
 }
 
-bool mode_log_is_closing(void) { return mode_get() == MODE_DORMANT && log_file != NULL; }
-
-void mode_close_log(bool was_playing)
+const char *mode_live_armed(int stream_fd, uint64_t segment_ms, uint64_t segment_bytes, Pauses *pauses,
+                            uint64_t *virtual_ns)
 {
-    if (was_playing) {
-        feed_close(log_file);
-    } else {
-        tap_close(log_file, CLOSE_TIMEOUT_MS);
+    const uint64_t begun = host_ns();
+    *virtual_ns = (uint64_t)icount_get();
+    /* Whoever replays both logs stops here as this guest did, and starts as it does below: what that makes the devices do
+     * belongs to the second. */
+    const FeedPlayed played = feed_played();
+    const TapStart start = {
+        .seq = played.seq + 1,
+        .instructions = replay_state.current_icount,
+        .block_events = replay_state.block_request_id, /* nothing is in flight: whoever ended the log saw to that */
+        .clocks = {replay_state.cached_clock[0], replay_state.cached_clock[1]},
+    };
+    tap_file = tap_open(stream_fd, segment_ms, segment_bytes, &start);
+    flip_play_to_record(tap_file);
+    chardevs_unmute();
+    mode_set(MODE_ARMED);
+    finished = false;
+    const uint64_t flipped = host_ns();
+    vm_start();
+    const uint64_t started = host_ns();
+    *pauses = (Pauses){.flip_ns = flipped - begun, .start_ns = started - flipped, .total_ns = started - begun};
+    return NULL;
+}
+
+void mode_close_feed(void)
+{
+    if (feed_file) {
+        feed_close(feed_file);
+        feed_file = NULL;
     }
-    log_file = NULL;
+}
+
+void mode_close_tap(void)
+{
+    if (tap_file && mode_get() == MODE_DORMANT) {
+        tap_close(tap_file, CLOSE_TIMEOUT_MS);
+        tap_file = NULL;
+    }
 }

@@ -77,14 +77,18 @@ const char *mode_play(int stream_fd, uint64_t until, void (*on_first)(void), voi
 void mode_play_start(void);
 /* The feed has met its end: stops the vCPU at that instruction. */
 void mode_play_stop(void);
+/* Plays on, after `until` or after a final segment that others follow. */
 const char *mode_continue(uint64_t until);
 const char *mode_live(Pauses *pauses, uint64_t *virtual_ns);
+/* Goes live armed: what the guest does from here on continues the log that was played. */
+const char *mode_live_armed(int stream_fd, uint64_t segment_ms, uint64_t segment_bytes, Pauses *pauses,
+                            uint64_t *virtual_ns);
 
-/* After mode_disarm or mode_live: gives what is left of the log a moment to be sent, then closes it. The guest runs
- * meanwhile. Control thread. */
-void mode_close_log(bool was_playing);
-/* A log has ended (mode_disarm) and waits for mode_close_log. Control thread. */
-bool mode_log_is_closing(void);
+/* After mode_live or mode_live_armed: closes the log that was played. The guest runs meanwhile. Control thread. */
+void mode_close_feed(void);
+/* After mode_disarm: gives what is left of the log a moment to be sent, then closes it. The guest runs meanwhile. Does
+ * nothing when no log has ended. Control thread. */
+void mode_close_tap(void);
 
 /* Stopped. `icount` is the log's position (0 while dormant). */
 const char *mode_digest(uint64_t *icount, uint64_t *registers, Digest128 *devices);

@@ -246,14 +246,17 @@ static gpointer sender_thread(gpointer unused)
     return NULL;
 }
 
-FILE *tap_open(int stream_fd, uint64_t segment_ms, uint64_t segment_bytes, const int64_t clocks[2])
+FILE *tap_open(int stream_fd, uint64_t segment_ms, uint64_t segment_bytes, const TapStart *start)
 {
     g_mutex_lock(&tap.lock);
     trmig_event_scanner_init(&tap.scanner);
-    tap.scanner.clock[0] = clocks[0];
-    tap.scanner.clock[1] = clocks[1];
+    tap.scanner.clock[0] = start->clocks[0];
+    tap.scanner.clock[1] = start->clocks[1];
+    tap.scanner.instructions = tap.cut_instructions = start->instructions;
+    tap.scanner.block_events = start->block_events;
+    tap.seq = start->seq;
     tap.pending = g_byte_array_sized_new(256 * 1024);
-    tap.whole_bytes = tap.whole_events = tap.cut_instructions = tap.seq = tap.cut_events = 0;
+    tap.whole_bytes = tap.whole_events = tap.cut_events = 0;
     tap.raw_bytes = tap.ring_bytes = tap.stream_gone_ns = tap.busy_ns = 0;
     tap.cut_ns = host_ns();
     tap.hurry = false;

@@ -22,9 +22,15 @@ typedef struct {
     bool overflow;           /* the ring filled up: the log has a hole and is worthless from there on */
 } TapStatus;
 
-/* Opens the tap on `stream_fd` (owned by the tap from now on). `clocks` seeds the last known clock values.
- * Returns the FILE for replay_file. Main thread. */
-FILE *tap_open(int stream_fd, uint64_t segment_ms, uint64_t segment_bytes, const int64_t clocks[2]);
+/* Where the tap's log begins: at instruction 0, or where another one has ended. */
+typedef struct {
+    uint64_t seq, instructions;
+    uint64_t block_events; /* of the log before */
+    int64_t clocks[2];     /* the last known clock values */
+} TapStart;
+
+/* Opens the tap on `stream_fd` (owned by the tap from now on). Returns the FILE for replay_file. Main thread. */
+FILE *tap_open(int stream_fd, uint64_t segment_ms, uint64_t segment_bytes, const TapStart *start);
 
 /* Changes the cutting bounds. Any thread. */
 void tap_set_bounds(uint64_t segment_ms, uint64_t segment_bytes);
@@ -42,7 +48,7 @@ void tap_finish(void);
 /* The last value of both logged clocks (REPLAY_CLOCK_HOST, REPLAY_CLOCK_VIRTUAL_RT). After tap_finish. */
 void tap_last_clocks(int64_t clocks[2]);
 
-/* BLOCK events logged so far: with ReplayState.block_request_id it gives the requests in flight. */
+/* BLOCK events logged so far, also before the tap was opened: with ReplayState.block_request_id it gives the requests in flight. */
 uint64_t tap_block_events(void);
 
 /* Waits at most `timeout_ms` until all segments are written to the stream, then closes tap and stream.
