@@ -7,7 +7,9 @@ export { EventCode, eventNames } from './event-codes.js';
 export { digestFile, type DigestOptions, type FileDigest } from './file-digest.js';
 export { formatEvent } from './format-event.js';
 export type { StoredSegment } from './log-file.js';
+export { digestLog } from './log-digest.js';
 export {
+  type EndDigests,
   type PartRole,
   type RecordedBlock,
   type RecordingFacts,
@@ -16,6 +18,7 @@ export {
   type RecordingStatus,
 } from './manifest.js';
 export * from './qemu-log.js';
+export { manifestName } from './recording-layout.js';
 export { RecordingReader, type SegmentRange } from './recording-reader.js';
 export * from './recording-verify.js';
 export { RecordingWriter, type WriterOptions } from './recording-writer.js';

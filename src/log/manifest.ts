@@ -56,6 +56,13 @@ export interface RecordingFacts {
   readonly blocks: readonly RecordedBlock[];
 }
 
+/** Digests of the machine at the log's last instruction, as a tracer's `digest` gives them. */
+export interface EndDigests {
+  readonly registers: string;
+  readonly devices: string;
+  readonly ram: string;
+}
+
 export type RecordingStatus =
   | { readonly status: 'recording' }
   | {
@@ -64,6 +71,8 @@ export type RecordingStatus =
       readonly reason: string;
       readonly segments: number;
       readonly endIcount: Icount;
+      /** null when they were not taken. */
+      readonly digests: EndDigests | null;
     };
 
 export type RecordingManifest = RecordingFacts &
@@ -79,6 +88,8 @@ const roleNumbers: Readonly<Record<PartRole, Role>> = {
   'disk-layer': Role.disk_layer,
   checkpoint: Role.checkpoint,
 };
+
+const digestPattern = /^[0-9a-f]{1,64}$/;
 
 /** The bytes of manifest.trm. */
 export function encodeManifest(manifest: RecordingManifest): Buffer {
@@ -114,6 +125,9 @@ export function encodeManifest(manifest: RecordingManifest): Buffer {
       BigInt(complete?.segments ?? 0),
       BigInt(complete?.endIcount ?? 0),
       manifest.quirks,
+      text(complete?.digests?.registers ?? null),
+      text(complete?.digests?.devices ?? null),
+      text(complete?.digests?.ram ?? null),
     ),
   );
   return encodeRecord('manifest', builder.asUint8Array(), Buffer.alloc(0));
@@ -186,7 +200,18 @@ function readStatus(table: ManifestTable): RecordingStatus {
     reason: required(table.reason(), 'reason'),
     segments: safeNumber(table.segments(), 'segments'),
     endIcount: icount(safeNumber(table.endIcount(), 'end_icount')),
+    digests: readDigests(table),
   };
+}
+
+function readDigests(table: ManifestTable): EndDigests | null {
+  const digests = [table.endRegisters(), table.endDevices(), table.endRam()];
+  if (digests.every((digest) => digest === null)) return null;
+  const [registers, devices, ram] = digests.map((digest) => {
+    if (digest === null || !digestPattern.test(digest)) throw new RangeError('a digest of its end is none');
+    return digest;
+  });
+  return { registers: registers!, devices: devices!, ram: ram! };
 }
 
 function list<Item>(length: number, name: string, read: (index: number) => Item): Item[] {

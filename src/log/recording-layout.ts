@@ -9,6 +9,8 @@
 //   no manifest.trm             not a recording (yet)
 //   status recording            being written, or its writer died: every whole segment counts, a torn tail does not
 //   status complete             no partial file is left; the number of segments and the last instruction are in the manifest
+//   status recording again      another host has taken the machine over and records on: a log file begins behind the others,
+//                               which stay as they are
 //
 // Invariant: no name that a manifest or a directory holds leads out of the recording.
 import { readdir, realpath } from 'node:fs/promises';

@@ -162,8 +162,7 @@ export class RecordingReader {
   }
 
   #isEnd(last: SegmentHeader | null): boolean {
-    if (last === null) return false;
-    return last.final || (this.#manifest.status === 'complete' && last.seq + 1 >= this.#manifest.segments);
+    return last !== null && this.#manifest.status === 'complete' && last.seq + 1 >= this.#manifest.segments;
   }
 
   async #wait(range: SegmentRange): Promise<void> {

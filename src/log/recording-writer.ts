@@ -5,23 +5,27 @@
 // - Only checked segments that continue the log are written; each is one write, and a failed write is cut off again, so the
 //   file ends with a whole segment whenever the writer is able to see to it.
 // - Nothing gets a final name before it is synced.
-// - The writer never removes or overwrites what it did not write: it only begins where there is no recording.
+// - The writer never removes or overwrites what it did not write: it begins where there is no recording, or goes on behind the
+//   last whole segment of one.
+// - One writer at a time: `create` refuses where one has begun; who resumes holds a lock of its own (src/migrate).
 // - After the first failure nothing is appended any more; what was written before it stays usable.
 import { mkdir, rm, rmdir, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TrmigError } from '../errors.js';
 import { logFileBytes } from '../limits.js';
-import { icount } from '../units.js';
+import { icount, type Icount } from '../units.js';
 import { digestFile, type DigestOptions } from './file-digest.js';
 import { fileError, isPresent, openFile, publish, syncDirectory, writeFully, type OpenFile } from './files.js';
 import {
   decodeManifest,
   encodeManifest,
+  type EndDigests,
   type PartRole,
   type RecordingFacts,
   type RecordingManifest,
 } from './manifest.js';
-import { logFileName, logFolder, manifestName, partialSuffix, partPath } from './recording-layout.js';
+import { listLogFiles, logFileName, logFolder, manifestName, partialSuffix, partPath } from './recording-layout.js';
+import { RecordingReader } from './recording-reader.js';
 import { checkSegment, discontinuity, type Segment, type SegmentHeader } from './segment.js';
 import { encodeSegmentRecord } from './segment-record.js';
 
@@ -47,6 +51,8 @@ export class RecordingWriter {
   #file: GrowingFile | null = null;
   #last: SegmentHeader | null = null;
   #segments = 0;
+  /** Of the log file that a writer before this one left partial: how much of it is whole segments. */
+  #wholeBytes = 0;
   #state: 'open' | 'closed' = 'open';
   #failure: TrmigError | null = null;
   /** Calls take effect in their order, whether or not the caller waits for each. */
@@ -86,6 +92,22 @@ export class RecordingWriter {
     return writer;
   }
 
+  /**
+   * Prepares to go on with the recording in `dir`, be it complete or left by a writer that died. Nothing is changed before
+   * `reopen`.
+   * @throws TrmigError E_RECORDING_*, E_FILE_ACCESS.
+   */
+  static async resume(dir: string, options: WriterOptions = {}): Promise<RecordingWriter> {
+    const reader = await RecordingReader.open(dir);
+    const writer = new RecordingWriter(dir, reader.manifest, options);
+    for await (const { header, file, offset, storedBytes } of reader.headers()) {
+      writer.#last = header;
+      writer.#segments += 1;
+      if (file.endsWith(partialSuffix)) writer.#wholeBytes = offset + storedBytes;
+    }
+    return writer;
+  }
+
   get manifest(): RecordingManifest {
     return this.#manifest;
   }
@@ -93,6 +115,11 @@ export class RecordingWriter {
   /** Segments appended so far. */
   get segments(): number {
     return this.#segments;
+  }
+
+  /** The instruction where the log ends so far. */
+  get end(): Icount {
+    return this.#last?.to ?? icount(0);
   }
 
   /**
@@ -113,6 +140,21 @@ export class RecordingWriter {
       this.#segments += 1;
       const { payload: _payload, ...header } = segment;
       this.#last = header;
+    });
+  }
+
+  /**
+   * After `resume`: says in the manifest that the recording grows again. Until its end that is all that tells it from before.
+   * @throws TrmigError E_DISK_FULL, E_FILE_ACCESS; the recording is then as it was.
+   */
+  reopen(): Promise<void> {
+    return this.#enqueue(async () => {
+      this.#assertOpen();
+      await this.#sealTorn();
+      const { uuid, machine, spec, qemu, target, shift, createdMs, virtualNs } = this.#manifest;
+      const { registers, devices, blocks, parts, quirks } = this.#manifest;
+      const facts = { uuid, machine, spec, qemu, target, shift, createdMs, virtualNs, registers, devices, blocks };
+      await this.#writeManifest({ ...facts, parts, quirks, status: 'recording' });
     });
   }
 
@@ -139,11 +181,11 @@ export class RecordingWriter {
   }
 
   /**
-   * Seals the log and says in the manifest that the recording is complete, and why it ended. After a failed append this
+   * Seals the log and says in the manifest that the recording is complete, why it ended and in which state. After a failed append this
    * completes what was written before it, if the disk still takes the manifest.
    * @throws TrmigError E_DISK_FULL, E_FILE_ACCESS; the recording then stays as it is after a crash.
    */
-  complete(reason: string): Promise<void> {
+  complete(reason: string, digests: EndDigests | null = null): Promise<void> {
     return this.#enqueue(async () => {
       if (this.#state !== 'open') throw new TrmigError('E_INTERNAL', 'the recording is closed');
       try {
@@ -153,7 +195,8 @@ export class RecordingWriter {
           status: 'complete',
           reason,
           segments: this.#segments,
-          endIcount: this.#last?.to ?? icount(0),
+          endIcount: this.end,
+          digests,
         });
       } finally {
         await this.#close();
@@ -164,6 +207,30 @@ export class RecordingWriter {
   /** Stops writing and leaves everything as it would be after a crash: readable up to the last whole segment. */
   abort(): Promise<void> {
     return this.#enqueue(() => this.#close());
+  }
+
+  /** The file that a writer left that died: without the record that it was writing it is as good as any. */
+  async #sealTorn(): Promise<void> {
+    const files = await listLogFiles(this.dir);
+    for (const { name, firstSeq } of files.filter(({ partial }) => partial)) {
+      const path = join(this.dir, name);
+      try {
+        if (firstSeq >= this.#segments) {
+          await rm(path);
+          continue;
+        }
+        const handle = await this.#open(path, 'r+');
+        try {
+          await handle.truncate(this.#wholeBytes);
+          await handle.sync();
+        } finally {
+          await handle.close();
+        }
+        await publish(path, path.slice(0, -partialSuffix.length));
+      } catch (error) {
+        throw fileError(error, path);
+      }
+    }
   }
 
   async #write(segment: Segment): Promise<void> {

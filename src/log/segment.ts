@@ -5,7 +5,8 @@
 // - `payload` holds whole events only, `events` of them, none of them END;
 // - its INSTRUCTION events add up to `to - from`;
 // - `checksum` is XXH3-64 of the payload.
-// Between neighbours: seq grows by one, and `to` is the next one's `from`.
+// Between neighbours: seq grows by one, and `to` is the next one's `from`. A final segment ends what one host recorded; when
+// another host has taken the machine over and records on, its segments follow.
 import { TrmigError } from '../errors.js';
 import { segmentPayloadBytesMax } from '../limits.js';
 import { xxh3 } from '../native/index.js';
@@ -22,7 +23,7 @@ export interface SegmentHeader {
   readonly events: number;
   /** XXH3-64 of the CPU's registers at `to`; null when the tracer took none. */
   readonly canary: bigint | null;
-  /** The log ends with this segment. */
+  /** What one host recorded ends with this segment: the log, unless another host has gone on from there. */
   readonly final: boolean;
   /** Guest virtual clock at `to`. */
   readonly virtualNs: number;
@@ -80,7 +81,6 @@ export function checkSegment(segment: Segment): void {
 
 /** What is wrong with `next` as the successor of `previous`, or null. */
 export function discontinuity(previous: SegmentHeader, next: SegmentHeader): string | null {
-  if (previous.final) return `segment ${next.seq} follows the final segment ${previous.seq}`;
   if (next.seq !== previous.seq + 1) return `segment ${next.seq} follows segment ${previous.seq}`;
   if (next.from !== previous.to) {
     return `segment ${next.seq} begins at instruction ${next.from}, the one before ends at ${previous.to}`;

@@ -17,7 +17,7 @@ export interface LogStat {
   readonly instructions: number;
   /** Guest time covered, by its virtual clock. */
   readonly virtualNs: number;
-  /** Host time covered, by the recording host's monotonic clock. */
+  /** Host time covered, by the recording hosts' monotonic clocks. */
   readonly hostNs: number;
   /** Per second of host time; null when the log does not cover any. */
   readonly bytesPerSecond: number | null;
@@ -43,6 +43,8 @@ export class LogStatistics {
   #instructions = 0;
   #startVirtualNs: number | undefined;
   #startHostNs: number | undefined;
+  /** Up to `#startHostNs`: what hosts before took whose clock was another one. */
+  #beforeHostNs = 0;
   #last: Segment | null = null;
 
   constructor(start: LogStart = {}) {
@@ -61,12 +63,16 @@ export class LogStatistics {
     this.#instructions += scan.instructions;
     this.#startVirtualNs ??= segment.virtualNs;
     this.#startHostNs ??= segment.hostNs;
+    if (this.#last?.final === true) {
+      this.#beforeHostNs += this.#last.hostNs - this.#startHostNs;
+      this.#startHostNs = segment.hostNs;
+    }
     this.#last = segment;
   }
 
   result(): LogStat {
     const sum = (values: Float64Array): number => values.reduce((total, value) => total + value, 0);
-    const hostNs = (this.#last?.hostNs ?? 0) - (this.#last === null ? 0 : this.#startHostNs!);
+    const hostNs = this.#beforeHostNs + (this.#last === null ? 0 : this.#last.hostNs - this.#startHostNs!);
     const perSecond = (amount: number): number | null => (hostNs > 0 ? (amount * 1e9) / hostNs : null);
     const events = sum(this.#counts);
     const bytes = sum(this.#bytes);

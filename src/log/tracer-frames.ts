@@ -111,6 +111,7 @@ export class TracerFrameDecoder {
     };
     const wrong = this.#previous === null ? null : discontinuity(this.#previous, next);
     if (wrong !== null) throw this.#fail(wrong);
+    if (this.#previous?.final === true) throw this.#fail(`segment ${next.seq} follows the final segment`);
     return next;
   }
 

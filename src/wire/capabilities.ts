@@ -4,6 +4,8 @@
 export const capabilities = {
   /** Segments in the encoding `columnar`, and the frame `log`. */
   columnarLog: 'columnar-log',
+  /** `accept` saying how much of a recording is there already, and only the rest of it being shipped. */
+  resumeRecording: 'resume-recording',
   /** The short form of a frame's header. */
   shortFrames: 'short-frames',
 } as const;

@@ -136,12 +136,16 @@ const CODECS: { readonly [K in FrameKind]: Codec<K> } = {
   accept: codec('accept', {
     encode: (b, f) => {
       const have = f.have.length === 0 ? 0 : wire.Accept.createHaveVector(b, strings(b, f.have));
-      return wire.Accept.createAccept(b, b.createString(f.migrationId), have);
+      const [id, log] = [b.createString(f.migrationId), f.stored === undefined ? 0 : b.createString(f.stored.digest)];
+      return wire.Accept.createAccept(b, id, have, u64(f.stored?.segments ?? 0), log);
     },
     root: (buffer) => wire.Accept.getRootAsAccept(buffer),
     read: (t) => ({
       ...migrationIdOnly(t),
       have: many(t.haveLength(), limits.wireLayersMax, 'layers', (index) => text(t.have(index), 'layer')),
+      ...(t.log() !== null && {
+        stored: { segments: safeNumber(t.segments(), 'segments'), digest: hex(t.log(), 'digest of the log') },
+      }),
     }),
   }),
   checkpoint: codec('checkpoint', {
@@ -339,7 +343,9 @@ const CODECS: { readonly [K in FrameKind]: Codec<K> } = {
   shipped: codec('shipped', {
     encode: (b, f) => {
       const [id, reason] = [b.createString(f.migrationId), b.createString(clipped(f.reason))];
-      return wire.Shipped.createShipped(b, id, reason, u64(f.segments), u64(f.endIcount));
+      const { registers = null, devices = null, ram = null } = f.digests ?? {};
+      const [r, d, m] = [registers, devices, ram].map((digest) => (digest === null ? 0 : b.createString(digest)));
+      return wire.Shipped.createShipped(b, id, reason, u64(f.segments), u64(f.endIcount), r!, d!, m!);
     },
     root: (buffer) => wire.Shipped.getRootAsShipped(buffer),
     read: (t) => ({
@@ -347,6 +353,13 @@ const CODECS: { readonly [K in FrameKind]: Codec<K> } = {
       reason: text(t.reason(), 'reason'),
       segments: safeNumber(t.segments(), 'segments'),
       endIcount: safeNumber(t.endIcount(), 'end'),
+      ...((t.registers() ?? t.devices() ?? t.ram()) !== null && {
+        digests: {
+          registers: hex(t.registers(), 'registers'),
+          devices: hex(t.devices(), 'devices'),
+          ram: hex(t.ram(), 'ram'),
+        },
+      }),
     }),
   }),
 };

@@ -66,6 +66,8 @@ export interface AcceptFrame {
   readonly migrationId: string;
   /** Layers of the offer's disks that need not be sent, by id. */
   readonly have: readonly string[];
+  /** How much of a recording that is shipped the destination holds: its checkpoint, and so much of its log. */
+  readonly stored?: { readonly segments: number; readonly digest: string };
 }
 
 /** Device state and clocks at instruction 0 of the log. */
@@ -259,6 +261,8 @@ export interface ShippedFrame {
   readonly reason: string;
   readonly segments: number;
   readonly endIcount: number;
+  /** Of the machine at the last instruction, when it was given up there. */
+  readonly digests?: { readonly registers: string; readonly devices: string; readonly ram: string };
 }
 
 export type Frame =

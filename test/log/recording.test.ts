@@ -4,9 +4,12 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
+import { digestLog } from '../../src/log/log-digest.js';
 import { RecordingReader } from '../../src/log/recording-reader.js';
 import { verifyRecording } from '../../src/log/recording-verify.js';
 import { RecordingWriter, type WriterOptions } from '../../src/log/recording-writer.js';
+import { sealSegment } from '../../src/log/segment.js';
+import { icount } from '../../src/units.js';
 import { collect, facts, folder, randomLog, refusalOf, seeded } from './support.js';
 
 async function write(dir: string, segments: ReturnType<typeof randomLog>, options: WriterOptions = {}): Promise<void> {
@@ -28,6 +31,7 @@ t.test('a recording reads back as it was written, over many files', async (t) =>
     reason: 'the test was done',
     segments: 60,
     endIcount: segments.at(-1)!.to,
+    digests: null,
   });
   t.same(await collect(reader.segments()), segments);
   const files = readdirSync(join(dir, 'log'));
@@ -82,14 +86,88 @@ t.test('a follower gets each segment while the recording grows, and ends with it
   t.equal(reader.manifest.status, 'complete');
 });
 
-t.test('a follower ends at the final segment even if the writer never says that it is complete', async (t) => {
+/** Two legs: what a second host recorded follows the first one's final segment. */
+function twoLegs(random: ReturnType<typeof seeded>): { legs: ReturnType<typeof randomLog>; first: number } {
+  const [one, two] = [randomLog(random, 5), randomLog(random, 4)];
+  const { to } = one.at(-1)!;
+  const behind = two.map(({ seq, from, payload, ...rest }) =>
+    sealSegment({ ...rest, seq: seq + one.length, from: icount(from + to), payload }),
+  );
+  return { legs: [...one, ...behind], first: one.length };
+}
+
+t.test('a recording is gone on with, behind its final segment, and is one again', async (t) => {
   const dir = folder(t);
-  const segments = randomLog(seeded(t), 5);
+  const { legs, first } = twoLegs(seeded(t));
+  const digests = { registers: '4e6', devices: 'de', ram: '00ff' };
   const writer = await RecordingWriter.create(dir, facts);
-  for (const segment of segments) await writer.append(segment);
-  await writer.abort();
+  for (const segment of legs.slice(0, first)) await writer.append(segment);
+  await writer.complete('given-up', digests);
+  const before = await RecordingReader.open(dir);
+  t.match(before.manifest, { status: 'complete', segments: first, digests });
+
+  const next = await RecordingWriter.resume(dir);
+  t.same([next.segments, next.end], [first, legs[first - 1]!.to]);
+  t.same((await RecordingReader.open(dir)).manifest, before.manifest, 'nothing has changed yet');
+  await next.reopen();
+  t.equal((await RecordingReader.open(dir)).manifest.status, 'recording');
+  const following = RecordingReader.open(dir).then((reader) => collect(reader.segments({ follow: true, pollMs: 1 })));
+  await delay(20);
+  t.equal((await refusalOf(() => next.append(legs[0]!)))?.code, 'E_LOG_SEGMENT', 'what is there is not written again');
+  for (const segment of legs.slice(first)) await next.append(segment);
+  await next.complete('duration');
+  t.same(await following, legs, 'a follower is not held up by a final segment');
   const reader = await RecordingReader.open(dir);
-  t.same(await collect(reader.segments({ follow: true })), segments);
+  t.same(await collect(reader.segments()), legs);
+  t.match(reader.manifest, { status: 'complete', reason: 'duration', segments: legs.length, digests: null });
+  t.same((await verifyRecording(dir)).problems, []);
+  t.same(await collect(before.segments()), legs.slice(0, first), 'who has opened it before reads what it was');
+});
+
+t.test('a recording whose writer died is gone on with behind its last whole segment', async (t) => {
+  const random = seeded(t);
+  const { legs } = twoLegs(random);
+  for (const torn of [0, 1, 7]) {
+    const dir = folder(t);
+    const writer = await RecordingWriter.create(dir, facts);
+    for (const segment of legs.slice(0, 3)) await writer.append(segment);
+    await writer.abort();
+    const path = join(dir, 'log', '0000000000.seg.partial');
+    if (torn > 0) truncateSync(path, statSync(path).size - torn);
+    const next = await RecordingWriter.resume(dir);
+    t.equal(next.segments, torn > 0 ? 2 : 3);
+    await next.reopen();
+    for (const segment of legs.slice(next.segments)) await next.append(segment);
+    await next.complete('duration');
+    t.same(await collect((await RecordingReader.open(dir)).segments()), legs);
+    t.same((await verifyRecording(dir)).problems, []);
+  }
+  const dir = folder(t);
+  await (await RecordingWriter.create(dir, facts)).abort();
+  const next = await RecordingWriter.resume(dir);
+  await next.reopen();
+  await next.append(legs[0]!);
+  await next.complete('duration');
+  t.same(await collect((await RecordingReader.open(dir)).segments()), legs.slice(0, 1), 'also behind nothing');
+});
+
+t.test('the digest of a log tells beginnings of it from all others', async (t) => {
+  const [dir, other] = [folder(t), folder(t)];
+  const segments = randomLog(seeded(t), 6);
+  await write(dir, segments);
+  const changed = segments.with(2, sealSegment({ ...segments[2]!, payload: segments[3]!.payload }));
+  await write(other, changed.slice(0, 3));
+  const reader = await RecordingReader.open(dir);
+  const all = await digestLog(reader);
+  t.match(all, { segments: 6, last: { seq: 5 } });
+  t.same(await digestLog(reader, { count: 6 }), all);
+  t.equal(await digestLog(reader, { count: 7 }), null, 'more than there is');
+  const seen = new Set([all?.digest]);
+  for (const count of [0, 1, 2, 3]) seen.add((await digestLog(reader, { count }))?.digest);
+  t.equal(seen.size, 5);
+  const theirs = await RecordingReader.open(other);
+  t.equal((await digestLog(theirs, { count: 2 }))?.digest, (await digestLog(reader, { count: 2 }))?.digest);
+  t.not((await digestLog(theirs, { count: 3 }))?.digest, (await digestLog(reader, { count: 3 }))?.digest);
 });
 
 t.test('following is cancelled by its signal', async (t) => {

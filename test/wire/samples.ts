@@ -88,7 +88,13 @@ export const SAMPLES: { readonly [K in FrameKind]: FrameOf<K> } = {
   shipped: { kind: 'shipped', migrationId: 'id', reason: 'given-up', segments: 77, endIcount: 2 ** 41 },
 };
 
-export const allSamples = Object.values(SAMPLES) as Frame[];
+/** With what a frame need not say. */
+const more: Frame[] = [
+  { ...SAMPLES.accept, stored: { segments: 76, digest: '1090' } },
+  { ...SAMPLES.shipped, digests: { registers: '4e6', devices: 'de', ram: '00ff' } },
+];
+
+export const allSamples = [...(Object.values(SAMPLES) as Frame[]), ...more];
 
 /** A small seeded generator (mulberry32); numbers in [0, 1). */
 export function seeded(seed: number): () => number {
