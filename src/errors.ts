@@ -63,6 +63,7 @@ export const ERROR_CODES = {
   ),
   E_RECORDING_MISSING: code('This is not a recording', 'Give the directory that holds manifest.trm.'),
   E_RECORDING_EXISTS: code('A recording is there already', 'Choose another directory.'),
+  E_RECORDING_BUSY: code('A recording is being written', 'Wait until its writer has ended.', 1, 'retry'),
   E_RECORDING_DAMAGED: code('A recording is damaged', 'Copy it again; `trmig verify` lists all that is wrong.'),
   E_RECORDING_FORMAT: code('A recording is of a format that this trmig does not know', 'Read it with a newer trmig.'),
   E_RECORDING_UNREADY: code(

@@ -64,6 +64,7 @@ export { writeReport, type ReportFiles } from './migrate/report-files.js';
 export { ship, type ShipOptions, type ShipProgress, type ShipResult } from './migrate/ship.js';
 export { receiveRecording, type ShippedRecording } from './migrate/receive-recording.js';
 export { recordMachine, type RecordOptions, type RecordProgress, type RecordResult } from './migrate/record.js';
+export type { ContinueOptions, ContinueProgress, RecordedLeg } from './migrate/continuation.js';
 export { replayRecording, type ReplayOptions, type ReplayProgress, type ReplayResult } from './migrate/replay.js';
 export { choicesFor, resolveMachine, type Choices, type Decision, type Resolution } from './migrate/resolve.js';
 export { ownLayers } from './disk/index.js';

@@ -10,7 +10,8 @@ export default class Ship extends BaseCommand<typeof Ship> {
   static override summary = 'Store a recording on another host.';
   static override description =
     'Sends a recording to a `trmig receive`, which stores it in its state directory. With --follow it goes on while the ' +
-    'recording grows, until it is complete; else what is there now is sent.';
+    'recording grows, until it is complete; else what is there now is sent. A host that has the beginning of the recording ' +
+    'gets only the rest.';
   static override examples = [
     '<%= config.bin %> ship web.rec 10.0.0.2:7600',
     '<%= config.bin %> ship web.rec 10.0.0.2:7600 --follow',
@@ -31,11 +32,13 @@ export default class Ship extends BaseCommand<typeof Ship> {
     const address = requireAddress(this.args.to);
     const options = { ...address, follow: this.flags.follow, signal: this.signal, onProgress };
     const result = await ship(this.args.recording, options).finally(() => status.end());
-    const { machine, host, name, reason, segments, endIcount, bytes } = result;
+    const { machine, host, name, reason, segments, held, endIcount, bytes } = result;
+    const before = held === 0 ? '' : `, ${held} of them and the checkpoint there already`;
     this.result({ shipped: result }, () => [
       `The recording of ${machine} is stored on ${host} as ${name}`,
       ...pairLines([
-        ['  log', `${segments} segments, ${formatCount(endIcount)} instructions; the recording ended by: ${reason}`],
+        ['  log', `${segments} segments${before}`],
+        ['  ended', `${reason}, at instruction ${formatCount(endIcount)}`],
         ['  bytes', `base ${formatSize(bytes.base)}, log ${formatSize(bytes.log)}, ${formatSize(bytes.total)} in all`],
       ]),
     ]);

@@ -1,5 +1,5 @@
 // The end of a recording that hands the machine over: it stops here for good, and whoever has the complete recording may take
-// it over (replay --live). The recording is then the migration: its uuid names it in the ownership journal.
+// it over (replay --live). The recording is then the migration: its leg (leg.ts) names it in the ownership journal.
 //
 // The order is what makes two owners impossible: the guest stands still → the last segment is on disk → the tracer is fenced
 // → this host's journal says relinquished → only then does the manifest say that the recording is complete and given up,
@@ -25,7 +25,7 @@ export interface GiveUp {
 }
 
 /** @throws TrmigError E_UNSETTLED, E_JOURNAL_* */
-export async function beginGivingUp(machine: Machine, uuid: string, dir: string): Promise<GiveUp> {
+export async function beginGivingUp(machine: Machine, leg: string, dir: string): Promise<GiveUp> {
   const journal = await OwnershipJournal.open(machine.paths.ownership);
   if (!isSettled(journal.records)) {
     await journal.close();
@@ -38,7 +38,7 @@ export async function beginGivingUp(machine: Machine, uuid: string, dir: string)
     journal.append({
       role: 'source',
       state,
-      migrationId: uuid,
+      migrationId: leg,
       epoch,
       peer: `recording:${dir}`.slice(0, 512),
       time: new Date().toISOString(),
@@ -59,8 +59,10 @@ export async function beginGivingUp(machine: Machine, uuid: string, dir: string)
       await logged;
       await writer.sync();
       await tracer.relinquish();
+      // Fenced: digesting memory may take longer than a lease.
+      const { registers, devices, ram } = await tracer.digest({ ram: true });
       await note('relinquished');
-      await writer.complete(givenUp);
+      await writer.complete(givenUp, { registers, devices, ram });
     } catch (thrown) {
       // If the manifest went out in spite of the error, somebody may take the machine: it must stay stopped here.
       if (await isComplete(writer.dir)) throw thrown;

@@ -1,12 +1,23 @@
 // The receiving end of `ship` (ship.ts has the way of the frames): stores what comes as a recording of this host.
+// Of a recording whose beginning is here only the rest is taken.
 // Invariants: what is stored has been checked: chunks, the image's digest, each segment against its header, the whole
 // against the sender's count; nothing is acknowledged before it is synced; a transfer that breaks leaves nothing, or, once
-// the checkpoint is whole, a recording that is usable as far as it goes.
+// the checkpoint is whole, a recording that is usable as far as it goes; a recording that is here changes with the first
+// frame that belongs behind it, and never before.
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TrmigError, asTrmigError } from '../errors.js';
 import { ImageWriter } from '../checkpoint/index.js';
-import { RecordingWriter, WireDecoder, type RecordingManifest } from '../log/index.js';
+import {
+  RecordingReader,
+  RecordingWriter,
+  WireDecoder,
+  digestLog,
+  manifestName,
+  type RecordingManifest,
+} from '../log/index.js';
 import { checkSpec, type Home } from '../machine/index.js';
+import { capabilities } from '../wire/capabilities.js';
 import type {
   CheckpointFrame,
   ImageEndFrame,
@@ -16,7 +27,8 @@ import type {
   SessionFrame,
 } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
-import { devicePart, discardFolder, imagePart, prepareFolder, writePart } from './recording-folder.js';
+import { recordedBase } from './recorded-base.js';
+import { devicePart, discardFolder, imagePart, lockFolder, prepareFolder, writePart } from './recording-folder.js';
 import { frameSegment } from './segment-frames.js';
 import { shippedName } from './ship.js';
 
@@ -49,22 +61,30 @@ export async function receiveRecording(
     dir = home.recording(shippedName(offer.machine, offer.migrationId));
     checkSpec(JSON.parse(offer.spec), { base: '/', source: "the recording's spec" });
     await home.make(home.recordings);
-    const folder = await prepareFolder(dir).catch((thrown: unknown) => {
+    const resumes = link.peer.capabilities.includes(capabilities.resumeRecording);
+    const isThere = resumes && (await stat(join(dir, manifestName)).catch(() => null)) !== null;
+    const folder = await (isThere ? lockFolder(dir) : prepareFolder(dir)).catch((thrown: unknown) => {
       const error = asTrmigError(thrown);
       if (error.code !== 'E_RECORDING_EXISTS') throw error;
       const hint = 'It is stored there already; remove that directory to ship it again.';
       throw new TrmigError(error.code, error.message, { cause: error, hint, facts: error.facts });
     });
-    const storing = new Storing(dir, offer);
     try {
-      await link.send({ kind: 'accept', migrationId: offer.migrationId, have: [] });
-      await storing.takeAll(link);
-    } catch (thrown) {
-      if (!(await storing.keepPrefix(asTrmigError(thrown)))) await discardFolder(folder);
-      await link.send({ kind: 'abort', ...plain(thrown) }).catch(() => undefined);
-      return { dir, manifest: storing.manifest, segments: storing.segments, error: asTrmigError(thrown) };
+      const there = isThere ? await storedHere(dir, offer) : null;
+      const storing = new Storing(dir, offer, there?.writer ?? null);
+      const stored = there === null ? {} : { stored: there.stored };
+      try {
+        await link.send({ kind: 'accept', migrationId: offer.migrationId, have: [], ...stored });
+        await storing.takeAll(link);
+      } catch (thrown) {
+        if (!(await storing.keepPrefix(asTrmigError(thrown)))) await discardFolder(folder);
+        await link.send({ kind: 'abort', ...plain(thrown) }).catch(() => undefined);
+        return { dir, manifest: storing.manifest, segments: storing.segments, error: asTrmigError(thrown) };
+      }
+      return { dir, manifest: storing.manifest, segments: storing.segments, error: null };
+    } finally {
+      await folder.release();
     }
-    return { dir, manifest: storing.manifest, segments: storing.segments, error: null };
   } catch (thrown) {
     const error = asTrmigError(thrown);
     await link.send({ kind: 'refuse', ...plain(error), hint: error.hint }).catch(() => undefined);
@@ -73,6 +93,30 @@ export async function receiveRecording(
     signal?.removeEventListener('abort', onAbort);
     await link.close().catch(() => undefined);
   }
+}
+
+interface StoredHere {
+  readonly writer: RecordingWriter;
+  readonly stored: { readonly segments: number; readonly digest: string };
+}
+
+/**
+ * What is here of the recording that is offered.
+ * @throws TrmigError E_RECORDING_EXISTS for another recording, or one without a checkpoint; E_RECORDING_*
+ */
+async function storedHere(dir: string, offer: OfferFrame): Promise<StoredHere> {
+  const reader = await RecordingReader.open(dir);
+  const base = await recordedBase(reader, false, undefined).catch(() => null);
+  if (reader.manifest.uuid !== offer.migrationId || base === null) {
+    const what = base === null ? 'a recording without a checkpoint' : 'another recording';
+    throw new TrmigError('E_RECORDING_EXISTS', `${dir} holds ${what}`, {
+      hint: 'Remove that directory to ship this one.',
+      facts: { dir },
+    });
+  }
+  const log = await digestLog(reader);
+  const [segments, digest] = [log?.segments ?? 0, log?.digest ?? ''];
+  return { writer: await RecordingWriter.resume(dir), stored: { segments, digest } };
 }
 
 function plain(thrown: unknown): { code: string; message: string } {
@@ -92,14 +136,19 @@ class Storing {
   constructor(
     readonly dir: string,
     readonly offer: OfferFrame,
-  ) {}
+    /** Of the recording that is here already, until something changes it. */
+    private untouched: RecordingWriter | null,
+  ) {
+    this.#based = untouched !== null;
+    this.#end = untouched?.end ?? 0;
+  }
 
   get manifest(): RecordingManifest | null {
-    return this.#kept ? (this.#writer?.manifest ?? null) : null;
+    return this.#kept ? ((this.#writer ?? this.untouched)?.manifest ?? null) : null;
   }
 
   get segments(): number {
-    return this.#writer?.segments ?? 0;
+    return (this.#writer ?? this.untouched)?.segments ?? 0;
   }
 
   /** Until the sender says that it was all. @throws TrmigError whatever is wrong with a frame, the link or the disk */
@@ -114,6 +163,7 @@ class Storing {
 
   /** After a failure: whether what came is worth keeping. Never throws. */
   async keepPrefix(error: TrmigError): Promise<boolean> {
+    if (this.untouched !== null) return true;
     await this.#image?.discard();
     const writer = this.#writer;
     this.#kept = this.#based && writer !== null;
@@ -139,9 +189,11 @@ class Storing {
         return false;
       case 'segment':
       case 'log':
+        await this.#goOn();
         await this.#append(frame);
         return false;
       case 'shipped': {
+        await this.#goOn();
         const writer = begun(this.#writer);
         if (!this.#based || frame.segments !== writer.segments || frame.endIcount !== this.#end) {
           const [sent, came] = [
@@ -150,7 +202,7 @@ class Storing {
           ];
           throw new TrmigError('E_WIRE_GARBAGE', `the sender speaks of ${sent}, what came is ${came}`);
         }
-        await writer.complete(frame.reason);
+        await writer.complete(frame.reason, frame.digests ?? null);
         return true;
       }
       case 'abort':
@@ -160,8 +212,17 @@ class Storing {
     }
   }
 
+  /** With a recording that is here already, when there is something to go on with. */
+  async #goOn(): Promise<void> {
+    const writer = this.untouched;
+    if (writer === null) return;
+    await writer.reopen();
+    this.untouched = null;
+    this.#writer = writer;
+  }
+
   async #begin({ shift, virtualNs, deviceState }: CheckpointFrame): Promise<void> {
-    if (this.#writer !== null) throw new TrmigError('E_WIRE_GARBAGE', 'a second checkpoint came');
+    if (this.#based || this.#writer !== null) throw new TrmigError('E_WIRE_GARBAGE', 'a second checkpoint came');
     const { migrationId, machine, spec, qemu, target, blocks } = this.offer;
     const facts = { uuid: migrationId, machine, spec, qemu, target, shift, virtualNs, blocks };
     const unknown = { registers: null, devices: null };

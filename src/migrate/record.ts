@@ -1,18 +1,18 @@
 // A running machine into a recording: armed with a checkpoint, its frozen RAM written while it runs, its log appended as it
 // comes, disarmed at the end.
-// Invariants: however it ends, the machine goes on here, dormant, unless it was given up on purpose (give-up.ts); a
-// recording without a whole base leaves nothing behind; whatever was recorded after that is kept up to the last whole
-// segment, even when the disk is full.
+// Invariants: those of log-recorder.ts; a recording without a whole base leaves nothing behind.
 
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { TrmigError, asTrmigError } from '../errors.js';
+import { TrmigError } from '../errors.js';
 import { captureImage, writeImage, type CaptureProgress, type ImageSummary } from '../checkpoint/index.js';
-import { probeMs, progressTickMs, recordSyncMs, segmentBytesRecording, segmentMsRecording } from '../limits.js';
+import { probeMs, progressTickMs } from '../limits.js';
 import { RecordingWriter, type RecordingFacts, type WriterOptions } from '../log/index.js';
 import { chooseShift, formatSpec, type ArmCheckpointReply, type Machine, type TracerHello } from '../machine/index.js';
 import { beginGivingUp, type GiveUp } from './give-up.js';
+import { legId } from './leg.js';
 import { LogPump } from './log-pump.js';
+import { LogRecorder, recordingSegments } from './log-recorder.js';
 import { devicePart, discardFolder, imagePart, prepareFolder, writePart } from './recording-folder.js';
 
 export interface RecordOptions {
@@ -85,13 +85,10 @@ export async function recordMachine(machine: Machine, dir: string, options: Reco
 
 class Recorder {
   readonly #uuid = randomUUID();
-  /** Aborted with what went wrong beside the main line: the log, the machine, a sync. */
-  readonly #failed = new AbortController();
   #base: CaptureProgress | null = null;
-  #armedAtMs = 0;
   #pump!: LogPump;
+  #log!: LogRecorder;
   #writer: RecordingWriter | null = null;
-  #logged: Promise<void> = Promise.resolve();
 
   constructor(
     readonly machine: Machine,
@@ -105,24 +102,23 @@ class Recorder {
     let giveUp: GiveUp | null = null;
     let armed: ArmCheckpointReply;
     try {
-      if (this.options.giveUp === true) giveUp = await beginGivingUp(this.machine, this.#uuid, this.dir);
+      if (this.options.giveUp === true) giveUp = await beginGivingUp(this.machine, legId(this.#uuid, 0), this.dir);
       this.#refuseAborted();
       await tracer.collapse();
       const shift = typeof spec.shift === 'number' ? spec.shift : chooseShift(await tracer.probe(probeMs));
       this.#pump = await LogPump.open(tracer);
-      const segments = { segmentMs: segmentMsRecording, segmentBytes: segmentBytesRecording };
-      armed = await tracer.arm({ shift, stream: this.#pump.name, ...segments, checkpoint: true });
+      armed = await tracer.arm({ shift, stream: this.#pump.name, ...recordingSegments, checkpoint: true });
     } catch (thrown) {
       await giveUp?.cancel();
       await discardFolder(folder);
       throw thrown;
     }
-    this.#armedAtMs = performance.now();
-    const stopWatching = this.#watch();
+    this.#log = new LogRecorder(this.machine, this.#pump);
+    const tick = setInterval(() => this.options.onProgress?.(this.#progress()), progressTickMs);
     try {
       const image = await this.#record(hello, armed).catch(async (thrown: unknown) => {
-        const cause = this.#failed.signal.aborted ? (this.#failed.signal.reason as Error) : thrown;
-        await this.#disarm();
+        const cause = this.#log.failed.aborted ? (this.#log.failed.reason as Error) : thrown;
+        await this.#log.disarm();
         await this.#writer?.abort();
         await discardFolder(folder);
         throw cause;
@@ -132,8 +128,9 @@ class Recorder {
       await giveUp?.cancel();
       throw thrown;
     } finally {
-      stopWatching();
-      this.#pump.close();
+      clearInterval(tick);
+      this.#log.close();
+      await folder.release();
     }
   }
 
@@ -141,12 +138,11 @@ class Recorder {
   async #record(hello: TracerHello, armed: ArmCheckpointReply): Promise<ImageSummary> {
     const { frozen } = armed;
     const { signal } = this.options;
-    const cancelled = AbortSignal.any([this.#failed.signal, ...(signal ? [signal] : [])]);
+    const cancelled = AbortSignal.any([this.#log.failed, ...(signal ? [signal] : [])]);
     try {
       const writer = await RecordingWriter.create(this.dir, this.#facts(hello, armed), this.options.writer);
       this.#writer = writer;
-      this.#logged = this.#pump.run((segment) => writer.append(segment));
-      this.#logged.catch((error: unknown) => this.#failed.abort(error));
+      this.#log.begin(writer);
       await writePart(this.dir, devicePart, armed.deviceState);
       await writer.addPart(devicePart, 'device-state');
       const chunks = captureImage(frozen, { signal: cancelled, onProgress: (progress) => (this.#base = progress) });
@@ -177,21 +173,8 @@ class Recorder {
 
   /** The base is whole: waits for the end, then closes log and manifest. */
   async #end(armed: ArmCheckpointReply, image: ImageSummary, giveUp: GiveUp | null): Promise<RecordResult> {
-    const writer = this.#writer!;
-    let reason = await this.#untilEnd().catch((thrown: unknown) => this.#keepPrefix(thrown));
-    let endMs: number;
-    try {
-      if (giveUp === null) {
-        endMs = (await this.machine.tracer.disarm()).pauses.totalNs / 1e6;
-        await this.#logged;
-        await writer.complete(reason);
-      } else {
-        endMs = await giveUp.finish(this.#logged, writer);
-        reason = 'given-up';
-      }
-    } catch (thrown) {
-      return await this.#keepPrefix(this.#failed.signal.aborted ? this.#failed.signal.reason : thrown);
-    }
+    const { signal, durationMs } = this.options;
+    const { reason, endMs } = await this.#log.end(durationMs, signal, giveUp);
     const { icount, virtualNs, segments, events, rawBytes } = this.#pump.log;
     return {
       machine: this.machine.name,
@@ -199,7 +182,7 @@ class Recorder {
       uuid: this.#uuid,
       reason,
       shift: armed.shift,
-      elapsedMs: performance.now() - this.#armedAtMs,
+      elapsedMs: this.#log.elapsedMs,
       endIcount: icount,
       guestMs: (virtualNs - armed.virtualNs) / 1e6,
       log: { segments, events, rawBytes },
@@ -208,74 +191,11 @@ class Recorder {
     };
   }
 
-  /** Something failed after the base was whole: the machine goes on, and what was recorded stays usable. */
-  async #keepPrefix(thrown: unknown): Promise<never> {
-    const error = asTrmigError(thrown);
-    await this.#disarm();
-    const writer = this.#writer!;
-    // A disk that is full may still take the manifest; if not, the recording is as after a crash: whole up to its last segment.
-    await writer.complete(error.code).catch(() => writer.abort());
-    throw new TrmigError(error.code, error.message, {
-      cause: error,
-      hint: `${error.hint} What was recorded before is usable: trmig verify ${this.dir}`,
-      facts: { ...error.facts, recording: this.dir, segments: writer.segments },
-    });
-  }
-
-  /** Back to dormant, whatever state log and machine are in. */
-  async #disarm(): Promise<void> {
-    // Nobody reads the log any more: it must not hold the tracer up.
-    this.#pump.close();
-    await this.#logged.catch(() => undefined);
-    const status = await this.machine.tracer.status().catch(() => null);
-    if (status?.mode === 'armed') await this.machine.tracer.disarm().catch(() => undefined);
-  }
-
-  async #untilEnd(): Promise<string> {
-    const { signal, durationMs } = this.options;
-    const leftMs = durationMs === null ? null : durationMs - (performance.now() - this.#armedAtMs);
-    return new Promise((resolve, reject) => {
-      const timer =
-        leftMs === null ? null : setTimeout(() => resolve(durationMs === 0 ? 'checkpoint' : 'duration'), leftMs);
-      const done = (settle: () => void) => (): void => {
-        if (timer !== null) clearTimeout(timer);
-        settle();
-      };
-      const failed = done(() => reject(this.#failed.signal.reason as Error));
-      const interrupted = done(() => resolve('interrupted'));
-      this.#failed.signal.addEventListener('abort', failed, { once: true });
-      signal?.addEventListener('abort', interrupted, { once: true });
-      if (this.#failed.signal.aborted) failed();
-      else if (signal?.aborted === true) interrupted();
-    });
-  }
-
-  #watch(): () => void {
-    const { tracer } = this.machine;
-    const fail = (error: TrmigError): void => this.#failed.abort(error);
-    const stops = [
-      tracer.onClose((reason) =>
-        fail(new TrmigError('E_MACHINE_GONE', `the machine is gone: ${reason.message}`, { cause: reason })),
-      ),
-      tracer.events.on('lost', ({ reason }) => fail(new TrmigError('E_LOG_LOST', `the log was lost: ${reason}`))),
-    ];
-    const sync = setInterval(() => {
-      this.#writer?.sync().catch((error: unknown) => this.#failed.abort(error));
-    }, recordSyncMs);
-    const tick = setInterval(() => this.options.onProgress?.(this.#progress()), progressTickMs);
-    return () => {
-      stops.forEach((stop) => stop());
-      clearInterval(sync);
-      clearInterval(tick);
-    };
-  }
-
   #progress(): RecordProgress {
     const { events, rawBytes, icount } = this.#pump.log;
     const [baseBytes, baseBytesTotal] = [this.#base?.scannedBytes ?? 0, this.#base?.totalBytes ?? 0];
     const phase = baseBytesTotal === 0 || baseBytes < baseBytesTotal ? 'base' : 'log';
-    const elapsedMs = performance.now() - this.#armedAtMs;
-    return { phase, elapsedMs, baseBytes, baseBytesTotal, events, rawBytes, icount };
+    return { phase, elapsedMs: this.#log.elapsedMs, baseBytes, baseBytesTotal, events, rawBytes, icount };
   }
 
   #refuseAborted(): void {

@@ -1,35 +1,62 @@
 // The files of a recording beside its log, as trmig names them, and what a recording that came to nothing leaves: nothing.
+// Invariant: whoever writes a recording holds its lock meanwhile; readers need none.
 import { mkdir, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { TrmigError } from '../errors.js';
 import { fileError, isMissing, isPresent, openFile, publish, writeFully } from '../log/files.js';
+import { takeLock } from '../machine/index.js';
 
 export const imagePart = 'ram.img';
 export const devicePart = 'device.state';
+
+const lockName = 'writer.lock';
 
 export interface RecordingFolder {
   readonly dir: string;
   /** Whether it was made for this recording. */
   readonly made: boolean;
+  /** Writing has ended. */
+  readonly release: () => Promise<void>;
+}
+
+/**
+ * A recording that is there, to be gone on with.
+ * @throws TrmigError E_RECORDING_BUSY while another process writes it, E_FILE_ACCESS
+ */
+export async function lockFolder(dir: string): Promise<RecordingFolder> {
+  const lock = await takeLock(join(dir, lockName)).catch((thrown: unknown) => {
+    throw fileError(thrown, dir);
+  });
+  if (lock.held) return { dir, made: false, release: lock.release };
+  throw new TrmigError('E_RECORDING_BUSY', `${dir} is being written by process ${lock.holder?.pid ?? 'unknown'}`, {
+    facts: { dir, pid: lock.holder?.pid ?? null },
+  });
 }
 
 /**
  * Makes the folder for a new recording, before anything is done to a machine for it.
- * @throws TrmigError E_RECORDING_EXISTS, E_FILE_ACCESS, E_DISK_FULL
+ * @throws TrmigError E_RECORDING_EXISTS, E_RECORDING_BUSY, E_FILE_ACCESS, E_DISK_FULL
  */
 export async function prepareFolder(dir: string): Promise<RecordingFolder> {
   try {
     const made = await makeFolder(resolve(dir));
-    for (const name of ['manifest.trm', 'log', imagePart, devicePart]) {
-      if ((await stat(join(dir, name)).catch(() => null)) === null) continue;
-      throw new TrmigError('E_RECORDING_EXISTS', `${dir} holds a recording already: ${name} is there`, {
+    const found = await firstOf(dir, ['manifest.trm', 'log', imagePart, devicePart]);
+    if (found !== null) {
+      throw new TrmigError('E_RECORDING_EXISTS', `${dir} holds a recording already: ${found} is there`, {
         facts: { dir },
       });
     }
-    return { dir, made };
+    return { ...(await lockFolder(dir)), made };
   } catch (thrown) {
     throw fileError(thrown, dir);
   }
+}
+
+async function firstOf(dir: string, names: readonly string[]): Promise<string | null> {
+  for (const name of names) {
+    if ((await stat(join(dir, name)).catch(() => null)) !== null) return name;
+  }
+  return null;
 }
 
 /** Makes a folder and those above it; false when it is there. Node's own recursive mkdir never ends below /proc. */
@@ -65,10 +92,11 @@ export async function writePart(dir: string, name: string, bytes: Uint8Array): P
 }
 
 /** Removes what was written of a recording without a base: nobody could use it. Never throws. */
-export async function discardFolder({ dir, made }: RecordingFolder): Promise<void> {
+export async function discardFolder({ dir, made, release }: RecordingFolder): Promise<void> {
   // The manifest first: what has none is no recording.
   for (const name of ['manifest.trm', 'manifest.trm.partial', 'log', imagePart, `${imagePart}.partial`, devicePart]) {
     await rm(join(dir, name), { recursive: true, force: true }).catch(() => undefined);
   }
+  await release();
   if (made) await rmdir(dir).catch(() => undefined);
 }

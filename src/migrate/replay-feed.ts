@@ -1,6 +1,7 @@
 // A recording's log into a playing tracer, with its backpressure.
-// Invariant: segments are fed whole and in order; a log that was cut short (its writer died) is closed by an empty final
-// segment, so that the replay ends exactly where what is known ends.
+// Invariants: segments are fed whole and in order; a log that was cut short (its writer died) is closed by an empty final
+// segment, so that the replay ends exactly where what is known ends; a final segment is fed when it is known whether others
+// follow it (leg.ts), because the tracer stops there and its client must know what to do.
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { TrmigError } from '../errors.js';
@@ -16,27 +17,40 @@ export interface FedLog {
 
 export class ReplayFeed {
   #fed = { segments: 0, events: 0, rawBytes: 0, end: 0 };
+  #joins = 0;
+  /** Of the legs before the one that is being fed. */
+  #recordedNs = 0;
+  /** Where the leg begins that is being fed. */
+  #fromVirtualNs: number;
   #first: Segment | null = null;
   #last: Segment | null = null;
 
   constructor(
     private readonly reader: RecordingReader,
     private readonly stream: Socket,
-  ) {}
+  ) {
+    this.#fromVirtualNs = reader.manifest.virtualNs;
+  }
 
   get fed(): FedLog {
     return this.#fed;
   }
 
+  /** Final segments that others follow, among those that were fed. */
+  get joins(): number {
+    return this.#joins;
+  }
+
   /**
-   * Host time that the recording took until the guest's clock said `virtualNs`, as near as the segments tell: before the
+   * Host time that the recording took until the guest's clock said `virtualNs`, as near as the segments tell: before a leg's
    * first was cut, and within the last, only the guest's clock is known.
    */
   recordedNs(virtualNs: number): number {
     const [first, last] = [this.#first, this.#last];
-    if (first === null || last === null) return 0;
-    const beforeNs = Math.max(0, first.virtualNs - this.reader.manifest.virtualNs);
-    return Math.max(0, beforeNs + last.hostNs - first.hostNs - Math.max(0, last.virtualNs - virtualNs));
+    if (first === null || last === null) return this.#recordedNs;
+    const beforeNs = Math.max(0, first.virtualNs - this.#fromVirtualNs);
+    const legNs = Math.max(0, beforeNs + last.hostNs - first.hostNs - Math.max(0, last.virtualNs - virtualNs));
+    return this.#recordedNs + legNs;
   }
 
   /**
@@ -45,13 +59,28 @@ export class ReplayFeed {
    */
   async run(options: { until: number | null; follow: boolean; signal: AbortSignal }): Promise<void> {
     const { until, follow, signal } = options;
+    let held: Segment | null = null;
     for await (const segment of this.reader.segments({ follow, signal })) {
-      await this.#write(segment);
-      this.#first ??= segment;
-      if (segment.final || (until !== null && segment.to > until)) return;
+      if (held !== null) {
+        this.#joins += 1;
+        await this.#write(held);
+        this.#beginLeg(held);
+      }
+      held = segment.final ? segment : null;
+      if (held === null) await this.#write(segment);
+      if (until !== null && segment.to > until) {
+        if (held !== null) await this.#write(held);
+        return;
+      }
     }
     const { segments, end } = this.#fed;
-    await this.#write(sealSegment({ seq: segments, from: icount(end), payload: Buffer.alloc(0), final: true }));
+    await this.#write(held ?? sealSegment({ seq: segments, from: icount(end), payload: Buffer.alloc(0), final: true }));
+  }
+
+  #beginLeg({ virtualNs }: Segment): void {
+    this.#recordedNs = this.recordedNs(virtualNs);
+    this.#fromVirtualNs = virtualNs;
+    this.#first = this.#last = null;
   }
 
   async #write(segment: Segment): Promise<void> {
@@ -66,7 +95,10 @@ export class ReplayFeed {
       ]);
       over.abort();
     }
-    if (segment.payload.length > 0 || !segment.final) this.#last = segment;
+    if (segment.payload.length > 0 || !segment.final) {
+      this.#first ??= segment;
+      this.#last = segment;
+    }
     const { segments, events, rawBytes } = this.#fed;
     this.#fed = {
       segments: segments + 1,

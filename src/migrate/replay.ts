@@ -9,6 +9,7 @@ import { ImageReader, checkSameBlocks, restoreImage } from '../checkpoint/index.
 import { progressTickMs } from '../limits.js';
 import { RecordingReader, type RecordingManifest } from '../log/index.js';
 import { Machine, checkName, checkSpec, type Home, type MachineSpec, type TracerEvent } from '../machine/index.js';
+import { beginContinuation, type Continuation, type ContinueOptions, type RecordedLeg } from './continuation.js';
 import { locate, type LogPosition } from './log-position.js';
 import { recordedBase } from './recorded-base.js';
 import { ReplayFeed } from './replay-feed.js';
@@ -28,6 +29,11 @@ export interface ReplayOptions {
   readonly keep?: boolean;
   /** Digest all of RAM too. */
   readonly verify?: boolean;
+  /** A machine that is taken over is recorded on, into the same recording. */
+  readonly record?: ContinueOptions;
+  /** It has gone live, and `record` begins. */
+  readonly onLive?: (result: ReplayResult) => void;
+  /** Cancels the replay; when it has gone live, it ends `record` in order. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: ReplayProgress) => void;
 }
@@ -63,6 +69,8 @@ export interface ReplayResult {
   readonly speed: number;
   /** The flip to live, measured in the tracer; null when it did not go live. */
   readonly liveMs: number | null;
+  /** What `record` has added; null without it, and before it has ended. */
+  readonly recorded: RecordedLeg | null;
 }
 
 /**
@@ -76,17 +84,25 @@ export async function replayRecording(dir: string, options: ReplayOptions): Prom
   await recordedBase(reader, follow, signal);
   const target = until === undefined ? null : await locate(reader, until, { follow, signal });
   const spec = replaySpec(reader.manifest, options);
-  const takeOver = await beginTakeOver(reader.manifest, spec.name, { ...options, dir });
+  const continuation = options.record === undefined ? null : await beginContinuation(dir, options.live);
+  let takeOver: TakeOver | null = null;
   let machine: Machine | null = null;
   let keep = false;
   try {
+    takeOver = await beginTakeOver(reader, spec.name, { ...options, dir });
     // A fork would answer for the machine's own addresses.
     const offline = options.live !== 'take-over';
     machine = await Machine.start(spec, { home, paused: true, offline, ...(signal && { signal }) });
-    const result = await new Replay(reader, machine, options, target).conduct(takeOver);
+    const result = await new Replay(reader, machine, options, target).conduct(takeOver, continuation);
     keep = result.state !== 'ended';
-    return result;
+    if (continuation === null || options.record === undefined) return result;
+    options.onLive?.(result);
+    return {
+      ...result,
+      recorded: await continuation.record(machine, { ...options.record, ...(signal && { signal }) }),
+    };
   } finally {
+    await continuation?.close();
     if (keep) machine?.close();
     else await leaveNothing(machine, home, takeOver);
   }
@@ -123,7 +139,7 @@ class Replay {
     this.#at.virtualNs = reader.manifest.virtualNs;
   }
 
-  async conduct(takeOver: TakeOver | null): Promise<ReplayResult> {
+  async conduct(takeOver: TakeOver | null, continuation: Continuation | null): Promise<ReplayResult> {
     const { signal, onProgress } = this.options;
     const tick = setInterval(() => onProgress?.(this.#progress()), progressTickMs);
     try {
@@ -139,7 +155,9 @@ class Replay {
         const reached = await this.#play(feed, cancelled);
         const replayMs = performance.now() - this.#begunMs;
         const { icount, registers, devices, ...rest } = await tracer.digest({ ram: this.options.verify === true });
-        const liveMs = await this.#goLive(takeOver, reached.final);
+        const digests = { registers, devices, ram: 'ram' in rest && typeof rest.ram === 'string' ? rest.ram : null };
+        if (reached.final) this.#compare(digests, icount);
+        const liveMs = await this.#goLive(takeOver, continuation, reached.final);
         const { segments, events } = feed.fed;
         const recordedMs = feed.recordedNs(reached.virtualNs) / 1e6;
         return {
@@ -149,7 +167,7 @@ class Replay {
           icount,
           guestMs: this.#guestMs(reached.virtualNs),
           final: reached.final,
-          digests: { registers, devices, ram: 'ram' in rest && typeof rest.ram === 'string' ? rest.ram : null },
+          digests,
           segments,
           events,
           restoreMs,
@@ -157,6 +175,7 @@ class Replay {
           recordedMs,
           speed: recordedMs / replayMs,
           liveMs,
+          recorded: null,
         };
       } finally {
         this.#over.abort();
@@ -206,9 +225,15 @@ class Replay {
     const fed = feed.run({ until, follow, signal });
     // Whoever feeds fails first: its error is the one to tell.
     fed.catch((error: unknown) => events.end(asTrmigError(error)));
+    let joins = 0;
     for await (const event of events) {
       const reached = this.#onEvent(event);
-      if (reached !== null) return reached;
+      if (reached === null) continue;
+      const isJoin = reached.final && joins < feed.joins;
+      if (!isJoin) return reached;
+      if (until !== null && reached.icount >= until) return { ...reached, final: false };
+      joins += 1;
+      await tracer.continue(until === null ? {} : { until: until as never });
     }
     throw new TrmigError('E_INTERNAL', 'the replay ended without a reason');
   }
@@ -233,11 +258,27 @@ class Replay {
     }
   }
 
-  async #goLive(takeOver: TakeOver | null, final: boolean): Promise<number | null> {
+  /** At the log's end, with what whoever gave the machine up there has digested. @throws TrmigError E_DIVERGED */
+  #compare(actual: ReplayResult['digests'], icount: number): void {
+    const { manifest } = this.reader;
+    const expected = manifest.status === 'complete' ? manifest.digests : null;
+    if (expected === null) return;
+    const parts = ['registers', 'devices', 'ram'] as const;
+    const differing = parts.filter((part) => actual[part] !== null && actual[part] !== expected[part]);
+    if (differing.length === 0) return;
+    const what = differing.join(' and ');
+    throw new TrmigError('E_DIVERGED', `at the end of the replay, instruction ${icount}, ${what} differ`, {
+      hint: 'Its machine was given up in another state: compare QEMU and spec with where it was recorded.',
+      facts: { icount, differing: what },
+    });
+  }
+
+  async #goLive(takeOver: TakeOver | null, continuation: Continuation | null, final: boolean): Promise<number | null> {
     if (this.options.live === undefined) return null;
     if (!final) throw new TrmigError('E_INTERNAL', 'only the end of a log goes live');
     await takeOver?.own();
-    const { pauses } = await this.machine.tracer.live();
+    const { tracer } = this.machine;
+    const { pauses } = continuation === null ? await tracer.live() : await continuation.live(this.machine);
     await takeOver?.lives();
     return pauses.totalNs / 1e6;
   }

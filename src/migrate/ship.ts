@@ -3,9 +3,9 @@
 //   sender                        receiver
 //   offer (mode ship)       →
 //                           ←     accept | refuse
-//   checkpoint              →
+//   checkpoint              →     unless `accept` says that it is there,
 //   imageChunk … imageEnd   →     (segments overtake the image)
-//   segment …               →
+//   segment …               →     with those that are there already
 //   shipped                 →     all of it is on disk:
 //                           ←     shipped
 //
@@ -15,7 +15,7 @@ import { hostname } from 'node:os';
 import { ERROR_CODES, TrmigError, asTrmigError, type ErrorCode } from '../errors.js';
 import { ImageReader } from '../checkpoint/index.js';
 import { followPollMs, progressTickMs } from '../limits.js';
-import { RecordingReader, type Segment } from '../log/index.js';
+import { RecordingReader, digestLog, type EndDigests, type Segment } from '../log/index.js';
 import { connect } from '../wire/connect.js';
 import type { SessionFrame, ShippedFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
@@ -46,12 +46,14 @@ export interface ShipResult {
   readonly name: string;
   readonly reason: string;
   readonly segments: number;
+  /** How many of them the host held already, with the checkpoint; 0 when the checkpoint crossed too. */
+  readonly held: number;
   readonly endIcount: number;
   readonly bytes: { readonly base: number; readonly log: number; readonly total: number };
 }
 
 /** A copy of a recording that had not ended says so. */
-const incomplete = 'incomplete';
+const incomplete = { reason: 'incomplete', digests: null } as const;
 /** After the last segment the writer only has the manifest to write. */
 const completeMsMax = 5_000;
 
@@ -104,7 +106,9 @@ export async function shipRecording(link: Link, reader: RecordingReader, options
 class Shipment {
   #chunks = 0;
   #chunksTotal = 0;
-  #last: Segment | null = null;
+  /** What the receiver holds already; null: not even the checkpoint. */
+  #stored: { readonly segments: number; readonly digest: string } | null = null;
+  #last: Pick<Segment, 'seq' | 'to'> | null = null;
 
   constructor(
     readonly link: Link,
@@ -137,6 +141,22 @@ class Shipment {
     });
     const answer = await this.#receive();
     if (answer.kind !== 'accept') throw unexpected(answer);
+    this.#stored = answer.stored ?? null;
+    if (this.#stored !== null) await this.#checkStored(this.#stored);
+  }
+
+  /** @throws TrmigError E_RECORDING_EXISTS when what the receiver holds is not this recording's beginning */
+  async #checkStored({ segments, digest }: { segments: number; digest: string }): Promise<void> {
+    const ours = await digestLog(this.reader, { count: segments, signal: this.options.signal });
+    if (ours?.digest === digest) {
+      this.#last = ours.last;
+      return;
+    }
+    const [host, has] = [this.link.peer.host, ours === null ? 'more of it' : 'another continuation of it'];
+    throw new TrmigError('E_RECORDING_EXISTS', `${host} holds this recording, and has ${has}`, {
+      hint: 'Remove it there to ship this one.',
+      facts: { host, segments },
+    });
   }
 
   /** The receiver's last word. @throws TrmigError what it says instead */
@@ -147,14 +167,13 @@ class Shipment {
   }
 
   async send(): Promise<ShippedFrame> {
-    const { shift, virtualNs, uuid } = this.reader.manifest;
-    const base = await recordedBase(this.reader, false, this.options.signal);
-    const deviceState = await readFile(base.deviceState);
-    await this.#send({ kind: 'checkpoint', shift, virtualNs, hostNs: 0, deviceState });
-    await Promise.all([this.#sendImage(base.image), this.#sendLog()]);
-    const reason = await this.#reason();
+    const { uuid } = this.reader.manifest;
+    const image = this.#stored === null ? await this.#sendCheckpoint() : null;
+    await Promise.all([image !== null && this.#sendImage(image), this.#sendLog()]);
+    const { reason, digests } = await this.#ending();
     const [segments, endIcount] = this.#last === null ? [0, 0] : [this.#last.seq + 1, this.#last.to];
-    const shipped: ShippedFrame = { kind: 'shipped', migrationId: uuid, reason, segments, endIcount };
+    const end = { reason, segments, endIcount, ...(digests !== null && { digests }) };
+    const shipped: ShippedFrame = { kind: 'shipped', migrationId: uuid, ...end };
     await this.#send(shipped);
     return shipped;
   }
@@ -164,7 +183,17 @@ class Shipment {
     const { base, log } = this.link.bytes.sent;
     const bytes = { base, log, total: this.progress.sentBytes };
     const name = shippedName(machine, uuid);
-    return { uuid, machine, host: this.link.peer.host, name, reason, segments, endIcount, bytes };
+    const [host, held] = [this.link.peer.host, this.#stored?.segments ?? 0];
+    return { uuid, machine, host, name, reason, segments, held, endIcount, bytes };
+  }
+
+  /** Returns where the image lies that comes next. */
+  async #sendCheckpoint(): Promise<string> {
+    const { shift, virtualNs } = this.reader.manifest;
+    const base = await recordedBase(this.reader, false, this.options.signal);
+    const deviceState = await readFile(base.deviceState);
+    await this.#send({ kind: 'checkpoint', shift, virtualNs, hostNs: 0, deviceState });
+    return base.image;
   }
 
   async #sendImage(path: string): Promise<void> {
@@ -186,20 +215,21 @@ class Shipment {
   async #sendLog(): Promise<void> {
     const { follow = false, signal } = this.options;
     const encoder = encoderFor(this.link);
-    for await (const segment of this.reader.segments({ follow, signal })) {
+    const from = this.#stored?.segments ?? 0;
+    for await (const segment of this.reader.segments({ from, follow, signal })) {
       await this.#send(segmentFrame(encoder, segment));
       this.#last = segment;
     }
   }
 
-  /** Why the recording ended. Its manifest is written a moment after its last segment. */
-  async #reason(): Promise<string> {
+  /** Why the recording ended, and in which state. Its manifest is written a moment after its last segment. */
+  async #ending(): Promise<{ readonly reason: string; readonly digests: EndDigests | null }> {
     const untilMs = performance.now() + completeMsMax;
     for (;;) {
       const manifest = await this.reader.refresh();
       if (manifest.status === 'complete') {
         // What was appended between our last look and its completion has not been sent.
-        return manifest.segments === (this.#last?.seq ?? -1) + 1 ? manifest.reason : incomplete;
+        return manifest.segments === (this.#last?.seq ?? -1) + 1 ? manifest : incomplete;
       }
       if (this.options.follow !== true || performance.now() > untilMs) return incomplete;
       await new Promise((resolve) => setTimeout(resolve, followPollMs));

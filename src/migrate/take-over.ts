@@ -1,13 +1,14 @@
 // A replayed guest that goes live is either the recorded machine itself, which is then this host's, or a new machine that has
 // the other's past. The former is a move of ownership: allowed only for a recording whose source has given the machine up
-// (give-up.ts), and noted in this host's journal, which refuses the same recording a second time.
+// (give-up.ts), and noted in this host's journal, which refuses the same leg of the recording (leg.ts) a second time.
 //
 // What this cannot prevent: two hosts with copies of one given-up recording that both take it over. A shared arbiter can;
 // until there is one, a person who copies such a recording decides.
 import { TrmigError } from '../errors.js';
-import type { RecordingManifest } from '../log/index.js';
+import type { RecordingReader } from '../log/index.js';
 import type { Home } from '../machine/index.js';
 import { givenUp } from './give-up.js';
+import { lastLeg, legId } from './leg.js';
 import { OwnershipJournal, readJournal, type DestinationRecordState } from './journal.js';
 import { isSettled, nextEpoch } from './ownership.js';
 
@@ -34,11 +35,12 @@ interface TakeOverOptions {
  * @throws TrmigError E_RECORDING_UNREADY, E_RECORDING_HELD, E_UNSETTLED, E_USAGE, E_JOURNAL_*
  */
 export async function beginTakeOver(
-  manifest: RecordingManifest,
+  reader: RecordingReader,
   name: string,
   options: TakeOverOptions,
 ): Promise<TakeOver | null> {
   const { home, live, dir } = options;
+  const { manifest } = reader;
   if (live === undefined) return null;
   if (options.until !== undefined) {
     throw new TrmigError('E_USAGE', 'a replay that stops before the end of the log cannot go live');
@@ -60,13 +62,13 @@ export async function beginTakeOver(
       facts: { machine: manifest.machine, reason: manifest.reason },
     });
   }
-  return openTakeOver(manifest.uuid, name, home, dir);
+  return openTakeOver(legId(manifest.uuid, await lastLeg(reader)), name, home, dir);
 }
 
-async function openTakeOver(uuid: string, name: string, home: Home, dir: string): Promise<TakeOver> {
+async function openTakeOver(leg: string, name: string, home: Home, dir: string): Promise<TakeOver> {
   const paths = home.machine(name);
   const { records } = await readJournal(paths.ownership);
-  const taken = records.find((one) => one.migrationId === uuid && one.role === 'destination' && one.state === 'live');
+  const taken = records.find((one) => one.migrationId === leg && one.role === 'destination' && one.state === 'live');
   if (taken !== undefined) {
     throw new TrmigError('E_RECORDING_HELD', `'${name}' was taken over from this recording already, ${taken.time}`, {
       facts: { machine: name, time: taken.time },
@@ -87,7 +89,7 @@ async function openTakeOver(uuid: string, name: string, home: Home, dir: string)
     await journal.append({
       role: 'destination',
       state,
-      migrationId: uuid,
+      migrationId: leg,
       epoch,
       peer,
       time: new Date().toISOString(),
