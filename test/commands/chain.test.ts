@@ -1,8 +1,9 @@
 // One recording that goes on from host to host: three state directories as three hosts, each of which takes the machine over
 // from the recording, records on into it, and ships it to the next. And what is left when one of them is killed at it.
-import { readFile } from 'node:fs/promises';
+import { cp, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
+import { RecordingReader, RecordingWriter, type EndDigests } from '../../src/log/index.js';
 import { Cli, errorOf, until, type Ran } from './support.js';
 
 const [a, b, c] = [await Cli.make(t), await Cli.make(t), await Cli.make(t)];
@@ -84,6 +85,16 @@ t.test('a machine goes from host to host on one recording', async (t) => {
   );
   t.match(errorOf(await c.run('replay', rest.there, '--live', '--json')), { code: 'E_RECORDING_HELD' });
   recording = rest.there;
+
+  const other = c.file('other');
+  await cp(recording, other, { recursive: true });
+  const writer = await RecordingWriter.resume(other);
+  const { digests } = (await RecordingReader.open(other)).manifest as { digests: EndDigests };
+  await writer.reopen();
+  await writer.complete('given-up', { ...digests, ram: digests.registers });
+  const wrong = await c.run('replay', other, '--verify', '--json');
+  t.match(errorOf(wrong), { code: 'E_DIVERGED', message: /ram differ/ }, 'another end is not taken for this one');
+  t.match((await c.run('replay', other, '--json')).json.at(-1), { replay: { final: true } }, 'memory is not looked at');
 });
 
 t.test('a recording whose end another host has gone on from is not taken back to it', async (t) => {
