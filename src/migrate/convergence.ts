@@ -82,7 +82,7 @@ const tailShareMin = 0.25;
 /** The share of the allowed tail that the last pace aims at: latency varies. */
 const tailMargin = 0.6;
 /** A tail as short as this is worth a moment's pacing even where more is allowed; after that moment, what is allowed is taken. */
-const tailGoodMs = 4;
+const tailGoodMs = 2.5;
 const tailPatienceMs = 1000;
 /** A gap that replays in less is a matter of the last pace, not of catching up. */
 const nearMs = 250;
