@@ -25,6 +25,21 @@ export async function exportDisk(
 }
 
 /**
+ * Writes a disk's content to one qcow2 image that lies on no other file and holds only what there is. A QEMU may have the
+ * layers open if nobody writes to them.
+ * @throws E_QEMU_IMG, E_ABORTED
+ */
+export async function saveDisk(
+  qemuImg: string,
+  chain: DiskChain,
+  file: string,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<void> {
+  const args = ['convert', '-q', '-U', '-O', 'qcow2', chainName(chain.layers), file];
+  await runQemuImg(qemuImg, args, { ...options, timeoutMs: noLimitMs });
+}
+
+/**
  * The digest of a disk's content: equal for equal content, however it is cut into layers.
  * @param folder has room for what the disk holds, for the length of the call
  * @throws E_QEMU_IMG, E_FILE_ACCESS, E_ABORTED

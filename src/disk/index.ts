@@ -1,6 +1,6 @@
 // The disks of a machine: layers, how they are frozen, shipped, put together, kept and merged. docs/disks.md is the overview.
 export { attachLayers } from './attach.js';
-export { contentDigest, exportDisk } from './content.js';
+export { contentDigest, exportDisk, saveDisk } from './content.js';
 export {
   cancelFlatten,
   finishFlatten,

@@ -9,10 +9,12 @@ import { captureImage, writeImage, type CaptureProgress, type ImageSummary } fro
 import { probeMs, progressTickMs } from '../limits.js';
 import { RecordingWriter, type RecordingFacts, type WriterOptions } from '../log/index.js';
 import { chooseShift, formatSpec, type ArmCheckpointReply, type Machine, type TracerHello } from '../machine/index.js';
+import { DepartingDisks } from './departing-disks.js';
 import { beginGivingUp, type GiveUp } from './give-up.js';
 import { legId } from './leg.js';
 import { LogPump } from './log-pump.js';
 import { LogRecorder, recordingSegments } from './log-recorder.js';
+import { saveDisks, settleDisks } from './recorded-disks.js';
 import { devicePart, discardFolder, imagePart, prepareFolder, writePart } from './recording-folder.js';
 
 export interface RecordOptions {
@@ -67,8 +69,8 @@ export interface RecordResult {
  *   the base is whole; E_DISK_FULL, E_FILE_ACCESS, E_LOG_LOST, E_MACHINE_GONE: the facts say whether a recording is there
  */
 export async function recordMachine(machine: Machine, dir: string, options: RecordOptions): Promise<RecordResult> {
-  if (machine.spec.disks.length > 0) {
-    throw new TrmigError('E_DISKS', `'${machine.name}' has disks, which a recording does not hold yet`, {
+  if (machine.spec.disks.length > 0 && options.giveUp === true) {
+    throw new TrmigError('E_DISKS', `'${machine.name}' has disks: it cannot be given up to a recording yet`, {
       hint: `Move it to another host with: trmig migrate ${machine.name} HOST`,
     });
   }
@@ -106,8 +108,10 @@ class Recorder {
       this.#refuseAborted();
       await tracer.collapse();
       const shift = typeof spec.shift === 'number' ? spec.shift : chooseShift(await tracer.probe(probeMs));
+      const disks = await DepartingDisks.open(this.machine, this.options.signal);
       this.#pump = await LogPump.open(tracer);
-      armed = await tracer.arm({ shift, stream: this.#pump.name, ...recordingSegments, checkpoint: true });
+      const arming = { shift, stream: this.#pump.name, ...recordingSegments, checkpoint: true } as const;
+      armed = await disks.freeze(() => tracer.arm(arming));
     } catch (thrown) {
       await giveUp?.cancel();
       await discardFolder(folder);
@@ -130,6 +134,7 @@ class Recorder {
     } finally {
       clearInterval(tick);
       this.#log.close();
+      await settleDisks(this.machine);
       await folder.release();
     }
   }
@@ -149,6 +154,7 @@ class Recorder {
       const blocks = frozen.blocks.map(({ name, bytes }) => ({ name, bytes }));
       const image = await writeImage(join(this.dir, imagePart), blocks, chunks);
       await writer.addPart(imagePart, 'ram-image', { signal: cancelled });
+      await saveDisks(this.machine, writer, cancelled);
       return image;
     } finally {
       await this.machine.tracer.thaw(frozen.pid).catch(() => undefined);

@@ -1,6 +1,6 @@
 // The files of a recording beside its log, as trmig names them, and what a recording that came to nothing leaves: nothing.
 // Invariant: whoever writes a recording holds its lock meanwhile; readers need none.
-import { mkdir, rm, rmdir, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { TrmigError } from '../errors.js';
 import { fileError, isMissing, isPresent, openFile, publish, writeFully } from '../log/files.js';
@@ -8,6 +8,8 @@ import { takeLock } from '../machine/index.js';
 
 export const imagePart = 'ram.img';
 export const devicePart = 'device.state';
+export const diskPart = (disk: number): string => `disk${disk}.qcow2`;
+const isDisk = (name: string): boolean => /^disk\d+\.qcow2(\.partial)?$/.test(name);
 
 const lockName = 'writer.lock';
 
@@ -94,7 +96,8 @@ export async function writePart(dir: string, name: string, bytes: Uint8Array): P
 /** Removes what was written of a recording without a base: nobody could use it. Never throws. */
 export async function discardFolder({ dir, made, release }: RecordingFolder): Promise<void> {
   // The manifest first: what has none is no recording.
-  for (const name of ['manifest.trm', 'manifest.trm.partial', 'log', imagePart, `${imagePart}.partial`, devicePart]) {
+  const parts = [imagePart, `${imagePart}.partial`, devicePart, ...(await readdir(dir).catch(() => [])).filter(isDisk)];
+  for (const name of ['manifest.trm', 'manifest.trm.partial', 'log', ...parts]) {
     await rm(join(dir, name), { recursive: true, force: true }).catch(() => undefined);
   }
   await release();

@@ -12,6 +12,7 @@ import { Machine, checkName, checkSpec, type Home, type MachineSpec, type Tracer
 import { beginContinuation, type Continuation, type ContinueOptions, type RecordedLeg } from './continuation.js';
 import { locate, type LogPosition } from './log-position.js';
 import { recordedBase } from './recorded-base.js';
+import { dropOverlays, recordedDisks } from './recorded-disks.js';
 import { ReplayFeed } from './replay-feed.js';
 import { beginTakeOver, type LiveKind, type TakeOver } from './take-over.js';
 
@@ -92,7 +93,13 @@ export async function replayRecording(dir: string, options: ReplayOptions): Prom
     takeOver = await beginTakeOver(reader, spec.name, { ...options, dir });
     // A fork would answer for the machine's own addresses.
     const offline = options.live !== 'take-over';
-    machine = await Machine.start(spec, { home, paused: true, offline, ...(signal && { signal }) });
+    const chains = await recordedDisks(reader, spec, home.machine(spec.name));
+    const start = { home, paused: true, offline, ...(signal && { signal }) };
+    const disks = chains.length === 0 ? {} : { disks: { chains, topsOnly: false } };
+    machine = await Machine.start(spec, { ...start, ...disks }).catch(async (thrown: unknown) => {
+      await dropOverlays(chains);
+      throw thrown;
+    });
     const result = await new Replay(reader, machine, options, target).conduct(takeOver, continuation);
     keep = result.state !== 'ended';
     if (continuation === null || options.record === undefined) return result;
@@ -120,7 +127,9 @@ function replaySpec(manifest: RecordingManifest, { name, live }: ReplayOptions):
   const source = `the spec in the recording of '${manifest.machine}'`;
   const spec = checkSpec(JSON.parse(manifest.spec), { base: '/', source });
   const suffix = live === 'take-over' ? '' : live === 'fork' ? '-fork' : '-replay';
-  return { ...spec, name: checkName(name ?? `${manifest.machine}${suffix}`) };
+  // The recording has copies of its own.
+  const disks = spec.disks.map((disk) => ({ ...disk, shared: false }));
+  return { ...spec, disks, name: checkName(name ?? `${manifest.machine}${suffix}`) };
 }
 
 class Replay {

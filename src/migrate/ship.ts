@@ -60,7 +60,7 @@ const completeMsMax = 5_000;
 /** What a shipped recording is called where it is stored: the same for both ends. */
 export const shippedName = (machine: string, uuid: string): string => `${machine.slice(0, 54)}-${uuid.slice(0, 8)}`;
 
-/** Connects to a receiver and ships the recording in `dir`. @throws as `shipRecording`, and E_CONNECT, E_RECORDING_* */
+/** Connects to a receiver and ships the recording in `dir`. @throws as `shipRecording`, and E_CONNECT, E_DISKS, E_RECORDING_* */
 export async function ship(
   dir: string,
   options: ShipOptions & { readonly host: string; readonly port: number },
@@ -68,6 +68,11 @@ export async function ship(
   const { host, port, signal, follow = false } = options;
   const reader = await RecordingReader.open(dir);
   await recordedBase(reader, follow, signal);
+  if (reader.manifest.parts.some(({ role }) => role === 'disk-layer')) {
+    throw new TrmigError('E_DISKS', `${dir} holds disks, which are not shipped yet`, {
+      hint: 'Copy the directory to the other host.',
+    });
+  }
   const link = await connect(host, port, { identity, ...(signal && { signal }) });
   try {
     return await shipRecording(link, reader, options);
