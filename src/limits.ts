@@ -136,8 +136,8 @@ export const diskLayersMax = 256;
  * these. A migration makes one, with --verify two. Twice as many are there before any is merged.
  */
 export const recentLayers = 8;
-/** Layers that one has swallowed: an id each, in disks.json. */
-export const diskIncludesMax = 4096;
+/** Layers that one has swallowed: an id each, in disks.json. Only the newest is needed; older ones are forgotten beyond these. */
+export const diskIncludesMax = 256;
 /** disks.json is read whole: 16 disks with all the layers they may have. */
 export const disksFileBytesMax = 8 * MIB;
 /** One layer's file: the same bound as a RAM block, because its chunks are counted in the same pages. */

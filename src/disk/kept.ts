@@ -1,9 +1,9 @@
 // A host that a machine has left keeps the machine's frozen layers. When the machine comes back, only the layers above the
 // longest common beginning of the two chains have to cross the network.
 //
-// A layer's id stands for what it adds for the guest, so equal beginnings of ids are equal contents, whatever the files' bytes;
-// merging shows in `includes`. The digest is this host's own: it tells whether its file is still what it was when it was
-// read from end to end, and only such a file is kept.
+// A layer's id stands for what it adds for the guest, and a machine has one history: below a layer of one id lies the same on
+// every host, whatever the files' bytes; merging shows in `includes`. The digest is this host's own: it tells whether its file
+// is still what it was when it was read from end to end, and only such a file is kept.
 import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import {
@@ -24,22 +24,14 @@ export interface CommonBeginning {
 
 type Names = Pick<Layer, 'id' | 'includes'>;
 
+/** Names what a chain holds up to this layer: the newest that was merged into it, or itself. Nothing else ever lies beneath. */
+const newest = ({ id, includes }: Names): string => includes.at(-1) ?? id;
+
 /** The longest beginning that two chains (bottom to top) have in common, whichever layers were merged on either side. */
 export function commonBeginning(kept: readonly Names[], wanted: readonly Names[]): CommonBeginning {
-  const mine = kept.map(({ id, includes }) => [id, ...includes]);
-  const theirs = wanted.map(({ id, includes }) => [id, ...includes]);
-  const sequence = theirs.flat();
-  const ends = new Map<number, number>([[0, 0]]);
-  for (let i = 0, sum = 0; i < theirs.length; i++) ends.set((sum += theirs[i]!.length), i + 1);
-  let best: CommonBeginning = { kept: 0, wanted: 0 };
-  let length = 0;
-  for (const [i, ids] of mine.entries()) {
-    if (ids.some((one, j) => sequence[length + j] !== one)) break;
-    length += ids.length;
-    const border = ends.get(length);
-    if (border !== undefined) best = { kept: i + 1, wanted: border };
-  }
-  return best;
+  const theirs = wanted.map(newest);
+  const last = kept.findLastIndex((layer) => theirs.includes(newest(layer)));
+  return last < 0 ? { kept: 0, wanted: 0 } : { kept: last + 1, wanted: theirs.indexOf(newest(kept[last]!)) + 1 };
 }
 
 /** Whether a layer's file is still what it was when it was read. A changed time costs a reading. */

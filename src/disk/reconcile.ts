@@ -8,6 +8,7 @@
 // Invariant: a layer's file is removed only after a disks.json without it is on disk, and what swallowed it as well.
 import { rm } from 'node:fs/promises';
 import { TrmigError } from '../errors.js';
+import { diskIncludesMax } from '../limits.js';
 import {
   layerFileNode,
   layerNode,
@@ -57,7 +58,7 @@ export function reconcileDisk(
       continue;
     }
     const { frozen: _, ...into } = layers.pop()!;
-    layers.push({ ...into, includes: [...into.includes, layer.id, ...layer.includes] });
+    layers.push({ ...into, includes: [...into.includes, layer.id, ...layer.includes].slice(-diskIncludesMax) });
     merged.push(layer);
   }
   return { disk: { ...disk, layers }, unused, merged, unattached: [] };

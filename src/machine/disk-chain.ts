@@ -38,7 +38,7 @@ export interface Layer {
   /** Absolute. */
   readonly file: string;
   readonly format: 'raw' | 'qcow2';
-  /** The layers above it that were merged into it, in the order of the chain. */
+  /** The layers above it that were merged into it, in the order of the chain: the newest of them. */
   readonly includes: readonly string[];
   readonly origin: LayerOrigin;
   /** The file lies at the same path on every host. */
