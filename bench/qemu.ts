@@ -159,14 +159,9 @@ class Moving {
     await this.source.qmp.execute('migrate-continue', { state: 'pre-switchover' });
   }
 
+  /** The guest goes on where it is. Nobody waits until QEMU has cancelled, which with multifd it may never have. */
   async #giveUp(): Promise<void> {
     await this.#mirror?.abort();
     await this.source.qmp.execute('migrate_cancel');
-    for (let tries = 0; tries < 500; tries++) {
-      const { status } = await this.source.qmp.query('query-migrate', migrationSchema);
-      if (['none', 'cancelled', 'failed'].includes(status)) return;
-      await sleep(pollMs);
-    }
-    throw new Error("QEMU's migration does not let itself be cancelled");
   }
 }
