@@ -9,7 +9,8 @@
 //   trmig            QEMU's job goes on; the next `reconcile` finds what it has done
 //   QEMU, midway     the lowest layer holds a part of what the layers above it hold still
 //   QEMU, after      it holds all of it; the layers above say the same until `reconcile` takes them out
-// A layer that is being merged into changes, also by a merge that is cancelled: what is on record of its file is forgotten before.
+// A layer that is being merged into changes, also by a merge that is cancelled, and so does the header of the one above those that
+// are merged: what is on record of both files is forgotten before.
 //
 // While a machine is armed nothing may go on under its disks: `cancelFlatten` first.
 import { z } from 'zod';
@@ -46,14 +47,16 @@ export interface FlattenProgress {
 export function flattenPlan(
   disk: MachineDisk,
   recent: number = recentLayers,
-): { readonly into: Layer; readonly merged: readonly Layer[] } | null {
+): { readonly into: Layer; readonly merged: readonly Layer[]; readonly above: Layer } | null {
   if (disk.readonly) return null;
   // Backing files are not the machine's own.
   const lowest = disk.layers.findIndex(({ origin }) => origin !== 'backing');
   const frozen = disk.layers.slice(lowest + 1, -1);
   const merged = frozen.slice(0, Math.max(0, frozen.length - recent)).reverse();
   const into = disk.layers[lowest];
-  return lowest < 0 || into === undefined || merged.length < Math.max(1, recent) ? null : { into, merged };
+  const above = disk.layers[lowest + 1 + merged.length];
+  const enough = lowest >= 0 && merged.length >= Math.max(1, recent);
+  return enough && into !== undefined && above !== undefined ? { into, merged, above } : null;
 }
 
 const jobId = (disk: number): string => `flatten-disk${disk}`;
@@ -67,9 +70,9 @@ export async function startFlatten(options: FlattenOptions): Promise<number> {
   const { qmp, paths, recent, bytesPerSecond = flattenBytesPerSecond, signal } = options;
   const { disks } = await reconcile(qmp, paths);
   const plans = disks.map((disk) => flattenPlan(disk, recent));
-  const swallowing = new Set(plans.flatMap((plan) => (plan === null ? [] : [plan.into])));
-  if (swallowing.size > 0) {
-    const forget = (layer: Layer): Layer => (swallowing.has(layer) ? { ...layer, frozen: undefined } : layer);
+  const changing = new Set(plans.flatMap((plan) => (plan === null ? [] : [plan.into, plan.above])));
+  if (changing.size > 0) {
+    const forget = (layer: Layer): Layer => (changing.has(layer) ? { ...layer, frozen: undefined } : layer);
     await writeDisks(
       paths,
       disks.map((disk) => ({ ...disk, layers: disk.layers.map(forget) })),

@@ -244,6 +244,26 @@ t.test('layers are merged under a running machine', async (t) => {
   t.equal(await startFlatten({ qmp, paths, recent: 0 }), 0, 'nothing is left to merge');
 });
 
+t.test('what is on record of the files of layers is right after a merge, too', async (t) => {
+  const at = await layered(t);
+  const { qmp, paths } = at;
+  const frozen = (await disksOf(at)).flatMap(({ layers }) => layers.slice(0, -1));
+  await recordFrozen(
+    paths,
+    new Map(await Promise.all(frozen.map(async (one) => [one.id, await digestLayer(one)] as const))),
+  );
+  await startFlatten({ qmp, paths, recent: 1 });
+  t.equal((await finishFlatten(qmp, paths)).merged.length, 2);
+  const known = (await disksOf(at)).flatMap(({ layers }) => layers.filter((layer) => layer.frozen !== undefined));
+  for (const layer of known) t.match(await digestLayer(layer), layer.frozen!, layer.file);
+  await checkpoint(at);
+  const { disks } = await reconcile(qmp, paths);
+  t.same(
+    disks.map(({ layers }) => layers.length),
+    [4, 4, 1],
+  );
+});
+
 t.test('a merge that is cancelled can be done again', async (t) => {
   const at = await layered(t);
   const before = await disksOf(at);
