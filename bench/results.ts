@@ -10,7 +10,7 @@ import { MOVED_WORKLOADS, type Workload } from './guest.js';
 import { LINKS, type LinkName } from './hosts.js';
 import type { MachineFacts } from './machine-facts.js';
 import { outcomeSchema, type Outcome } from './outcome.js';
-import type { QemuMode } from './qemu-modes.js';
+import { QEMU_MODES, type QemuMode } from './qemu-modes.js';
 import type { TaxRow } from './tax.js';
 
 export type Contender =
@@ -85,14 +85,16 @@ export function outcomesOf(rows: readonly Row[], of: Case): readonly Outcome[] {
   return rows.find((row) => same(row, of))?.outcomes ?? [];
 }
 
-/** The rows with one of them put in or replaced, in the order of links, workloads, and of when a contender came first. */
+/** trmig first, then QEMU's modes. */
+const modesInOrder: readonly string[] = ['trace', ...Object.keys(QEMU_MODES)];
+
+/** The rows with one of them put in or replaced, in the order of links, workloads and contenders. */
 export function withRow(rows: readonly Row[], row: Row): Row[] {
-  const all = rows.some((other) => same(other, row))
-    ? rows.map((other) => (same(other, row) ? row : other))
-    : [...rows, row];
-  const place = ({ link, workload }: Row): number =>
-    Object.keys(LINKS).indexOf(link) * 100 + (MOVED_WORKLOADS as readonly string[]).indexOf(workload);
-  return all.sort((a, b) => place(a) - place(b));
+  const place = ({ link, workload, mode }: Row): number =>
+    Object.keys(LINKS).indexOf(link) * 10_000 +
+    (MOVED_WORKLOADS as readonly string[]).indexOf(workload) * 100 +
+    modesInOrder.indexOf(mode);
+  return [...rows.filter((other) => !same(other, row)), row].sort((a, b) => place(a) - place(b));
 }
 
 export function withTax(tax: readonly TaxRow[], row: TaxRow): TaxRow[] {
