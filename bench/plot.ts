@@ -52,12 +52,12 @@ const size = {
   lane: 13,
   gap: 12,
   label: 96,
-  panel: 250,
-  between: 28,
+  panel: 262,
+  between: 20,
   head: 56,
   title: 46,
   axis: 26,
-  never: 34,
+  never: 46,
   side: 16,
 };
 
