@@ -12,5 +12,6 @@ export {
 export { captureImage, type CaptureOptions, type CaptureProgress } from './capture.js';
 export { clearTarget, restoreChunk, restoreImage, type RestoreProgress } from './restore.js';
 export { ImageWriter, writeImage, type ImageSummary } from './image-writer.js';
+export { InFlight } from './in-flight.js';
 export { ImageReader } from './image-reader.js';
 export type { IndexEntry, StoredBlock } from './image-format.js';

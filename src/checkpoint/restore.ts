@@ -4,9 +4,10 @@
 // some already (ROMs, a kernel loaded at reset).
 
 import { TrmigError, throwIfAborted } from '../errors.js';
-import { captureConcurrency, imagePageBytes, MIB } from '../limits.js';
+import { imagePageBytes, MIB } from '../limits.js';
 import { clearPages, ERRNO, isNativeFailure, remoteError, restoreChunk as writeChunk } from '../native/index.js';
 import { checkBlocks, checkChunk, type ImageChunk, type ImageProcess } from './chunk.js';
+import { InFlight } from './in-flight.js';
 
 /** Between two looks at the signal. */
 const clearBytesAtOnce = 64 * MIB;
@@ -74,15 +75,12 @@ export async function restoreImage(
   options: { signal?: AbortSignal; onProgress?: (progress: RestoreProgress) => void } = {},
 ): Promise<RestoreProgress> {
   let progress: RestoreProgress = { chunks: 0, rawBytes: 0, compressedBytes: 0 };
-  const underway: Promise<void>[] = [];
+  const writing = new InFlight();
   try {
     await clearTarget(target, options);
     for await (const chunk of chunks) {
       throwIfAborted(options.signal, 'the RAM image');
-      if (underway.length >= captureConcurrency) await underway.shift();
-      const written = restoreChunk(target, chunk);
-      written.catch(() => {}); // Reported when its turn comes.
-      underway.push(written);
+      await writing.add(() => restoreChunk(target, chunk));
       progress = {
         chunks: progress.chunks + 1,
         rawBytes: progress.rawBytes + chunk.rawBytes,
@@ -90,10 +88,10 @@ export async function restoreImage(
       };
       options.onProgress?.(progress);
     }
-    while (underway.length > 0) await underway.shift();
+    await writing.done();
     throwIfAborted(options.signal, 'the RAM image');
     return progress;
   } finally {
-    await Promise.allSettled(underway);
+    await writing.settled();
   }
 }

@@ -4,6 +4,7 @@
 
 import { rm, statfs } from 'node:fs/promises';
 import path from 'node:path';
+import { InFlight } from '../checkpoint/index.js';
 import { TrmigError } from '../errors.js';
 import {
   LayerWriter,
@@ -33,7 +34,6 @@ import {
 import type { LayerBeginFrame, LayerChunkFrame, LayerEndFrame } from '../wire/frames.js';
 import { parseDiskOffer, type OfferedDisk } from './disk-offer.js';
 import { DiskWitness } from './disk-witness.js';
-import { InFlight } from './in-flight.js';
 
 interface Arriving {
   readonly offered: OfferedDisk;

@@ -1,9 +1,8 @@
 // The destination's base image: chunks from the link into the RAM of a QEMU started with -S.
 
 import { TrmigError } from '../errors.js';
-import { clearTarget, restoreChunk, type ImageProcess } from '../checkpoint/index.js';
+import { InFlight, clearTarget, restoreChunk, type ImageProcess } from '../checkpoint/index.js';
 import type { ImageChunkFrame } from '../wire/index.js';
-import { InFlight } from './in-flight.js';
 
 export class BaseRestore {
   readonly #cleared: Promise<unknown>;

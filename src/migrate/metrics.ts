@@ -77,7 +77,6 @@ export class SourceMetrics {
   #verdict: Verdict | null = null;
   #nearSinceMs = 0;
   #rate = { atMs: 0, sent: 0, log: 0 };
-  #stoppedMs = 0;
   #finished: FinishReply | null = null;
   #ready: { frame: ReadyFrame; atMs: number } | null = null;
   #committedMs = 0;
@@ -259,11 +258,9 @@ export class SourceMetrics {
 
   stopping(): void {
     this.paced(this.#pace.now);
-    this.#stoppedMs = hostMs();
   }
 
   finished(reply: FinishReply): void {
-    this.#stoppedMs = reply.hostNs / nsPerMs;
     this.#finished = reply;
   }
 
@@ -283,17 +280,17 @@ export class SourceMetrics {
     if (this.#live === null || this.#ready === null || this.#finished === null) return null;
     const { frame: live, atMs: liveMs } = this.#live;
     const { frame: ready, atMs: readyMs } = this.#ready;
-    const pauses = this.#finished.pauses;
+    const { pauses, hostNs: stoppedNs } = this.#finished;
     const ms = (ns: number): number => ns / nsPerMs;
     // Neither host's clock knows the other's: the commit took half of what its round trip took beside the destination's work.
     const wayMs = Math.max(0, liveMs - this.#committedMs - ms(live.totalNs)) / 2;
-    const downtimeMs = this.#committedMs + wayMs + ms(live.totalNs) - this.#stoppedMs;
+    const downtimeMs = this.#committedMs + wayMs + ms(live.totalNs) - ms(stoppedNs);
     const stopMs = ms(pauses.stopNs);
     const quiesceMs = ms(pauses.quiesceNs);
     const digestMs = ms(ready.digestNs);
     const ownershipMs = Math.max(0, this.#committedMs - readyMs) + ms(live.journalNs);
     const goneLiveMs = ms(live.flipNs + live.startNs);
-    const tailMs = Math.max(0, readyMs - this.#stoppedMs - stopMs - quiesceMs - digestMs);
+    const tailMs = Math.max(0, readyMs - ms(stoppedNs) - stopMs - quiesceMs - digestMs);
     const linkMs = downtimeMs - (stopMs + quiesceMs + tailMs + digestMs + ownershipMs + goneLiveMs);
     return { downtimeMs, terms: { stopMs, quiesceMs, tailMs, digestMs, ownershipMs, liveMs: goneLiveMs, linkMs } };
   }
@@ -349,7 +346,7 @@ export class SourceMetrics {
       },
       clock: {
         shift: this.#arm?.shift ?? null,
-        behindMs: guestMs === null ? null : this.#stoppedMs - this.#armedMs - guestMs,
+        behindMs: guestMs === null ? null : this.#finished!.hostNs / nsPerMs - this.#armedMs - guestMs,
       },
       samples: this.#samples,
       guest: { arch, board, memoryBytes, vcpus },
