@@ -22,6 +22,7 @@ enum {
     TICK_MS = 50,
     PLAYING_TICK_MS = 2,
     COLLAPSE_NS = 50 * 1000 * 1000,
+    COUNTING_MS = 150,      /* of a guest that has gone live: until those who waited for it have been served */
     STREAM_GRACE_MS = 5000, /* a reader that has gone may not come back: its log has a gap */
 };
 
@@ -302,6 +303,9 @@ static void run_lose(Request *request)
 }
 
 static const Command lease_out = {"lease", run_lease_out, true, mode_close_tap};
+/* What it is for is done before any command runs in the main loop. */
+static void run_stop_counting(Request *request) { (void)request; }
+static const Command stop_counting = {"stop counting", run_stop_counting, true, NULL};
 static const Command lose = {"lose", run_lose, true, mode_close_tap};
 
 const Command control_commands[] = {
@@ -338,6 +342,10 @@ int commands_tick(void)
     if (lease && now > lease && !mode_relinquished()) {
         lease_set(0);
         control_run(&lease_out);
+    }
+    const uint64_t counting_since = mode_counting_since_ns();
+    if (counting_since && now - counting_since > COUNTING_MS * 1000000ull) {
+        control_run(&stop_counting);
     }
     if (mode_get() == MODE_PLAYING) {
         report_played();

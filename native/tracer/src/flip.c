@@ -65,6 +65,16 @@ static void replay_on_vcpu(CPUState *cpu, run_on_cpu_data data)
     replay_enable_events();
 }
 
+static void replay_off_vcpu(CPUState *cpu, run_on_cpu_data data)
+{
+    (void)cpu;
+    (void)data;
+    /* As for recording on: the ticks are disabled, and the clock is its offset. */
+    *timers_i64(TIMERS_CPU_CLOCK_OFFSET) = replay_state.cached_clock[1];
+    *timers_i64(TIMERS_WARP_START) = -1;
+    replay_mode = REPLAY_MODE_NONE;
+}
+
 static void record_on_vcpu(CPUState *cpu, run_on_cpu_data data)
 {
     (void)cpu;
@@ -118,10 +128,16 @@ void flip_play_to_record(FILE *log)
     bql_lock();
 }
 
-void flip_off(void)
+void flip_replay_off(void)
 {
     replay_finish_events();
     replay_file = NULL;
     replay_mutex_unlock(); /* before run_on_cpu: the vCPU's loop may be waiting for it */
+    run_on_cpu(qemu_get_cpu(0), replay_off_vcpu, (run_on_cpu_data){.host_ptr = NULL});
+}
+
+void flip_off(void)
+{
+    flip_replay_off();
     flip_icount_off();
 }

@@ -25,7 +25,11 @@ void flip_replay_on(int mode, FILE *log, const int64_t clocks[2]);
  * on. Clocks, counters and what has been registered with the log stay. The replay mutex is held, before and after. */
 void flip_play_to_record(FILE *log);
 
-/* Both halves back to plain TCG. The replay mutex is held, and is no more afterwards; `log` is the caller's again. */
+/* The record or play half back: what is left is icount alone. The replay mutex is held, and is no more afterwards; `log` is the
+ * caller's again. */
+void flip_replay_off(void);
+
+/* Both halves back to plain TCG, else as flip_replay_off. */
 void flip_off(void);
 
 #endif

@@ -130,6 +130,9 @@ typedef struct {
     F(int, vm_stop, (int state))                                                                                       \
     F(void, vm_start, (void))                                                                                          \
     F(void, pause_all_vcpus, (void))                                                                                   \
+    F(void, resume_all_vcpus, (void))                                                                                  \
+    F(void, cpu_disable_ticks, (void))                                                                                 \
+    F(void, cpu_enable_ticks, (void))                                                                                  \
     F(bool, runstate_is_running, (void))                                                                               \
     F(void, run_on_cpu, (CPUState * cpu, run_on_cpu_func func, run_on_cpu_data data))                                  \
     F(void, async_run_on_cpu, (CPUState * cpu, run_on_cpu_func func, run_on_cpu_data data))                            \
