@@ -85,6 +85,7 @@ export async function replayRecording(dir: string, options: ReplayOptions): Prom
   await recordedBase(reader, follow, signal);
   const target = until === undefined ? null : await locate(reader, until, { follow, signal });
   const spec = replaySpec(reader.manifest, options);
+  if (options.name !== undefined && options.live !== 'take-over') await refuseExisting(home, spec.name);
   const continuation = options.record === undefined ? null : await beginContinuation(dir, options.live);
   let takeOver: TakeOver | null = null;
   let machine: Machine | null = null;
@@ -113,6 +114,15 @@ export async function replayRecording(dir: string, options: ReplayOptions): Prom
     if (keep) machine?.close();
     else await leaveNothing(machine, home, takeOver);
   }
+}
+
+/** A replay's machine goes when the replay ends: it must not be one that was there before. @throws TrmigError E_MACHINE_EXISTS */
+async function refuseExisting(home: Home, name: string): Promise<void> {
+  if (!(await Machine.list({ home })).some((machine) => machine.name === name)) return;
+  throw new TrmigError('E_MACHINE_EXISTS', `there is a machine '${name}' on this host`, {
+    hint: 'Choose another --name, or forget that machine with `trmig rm`.',
+    facts: { name },
+  });
 }
 
 /** A taken-over machine keeps its folder: the ownership journal is in it. */

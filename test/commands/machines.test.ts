@@ -91,6 +91,12 @@ t.test('a copy runs on as a new machine', async (t) => {
   t.equal(forked.state, 'live');
   await cli.guestSays('other', /^tick/, 2);
   t.match((await cli.run('stop', 'other', '--json')).json, [{ name: 'other', state: 'stopped' }]);
+  const onto = await cli.run('replay', cli.file('idle.rec'), '--name', 'other', '--json');
+  t.match(
+    errorOf(onto),
+    { code: 'E_MACHINE_EXISTS' },
+    'a replay, which ends with its machine, takes no name that is taken',
+  );
   t.equal((await cli.run('rm', 'other')).code, 0);
 });
 
