@@ -21,7 +21,10 @@ const identitySchema = z.object({
   boot: z.string(),
 });
 
-/** A live process's identity and arguments; null when there is none, or only a zombie. */
+/**
+ * A live process's identity and arguments; null when there is none, or only a zombie. A killed process whose first thread has
+ * ended lives while others, held up by a disk, have its files open still; it has no arguments any more.
+ */
 export async function inspectProcess(pid: number): Promise<{ identity: ProcessIdentity; argv: string[] } | null> {
   try {
     const [stat, cmdline, boot] = await Promise.all([
@@ -32,7 +35,8 @@ export async function inspectProcess(pid: number): Promise<{ identity: ProcessId
     // The second field is the command's name in parentheses and may hold anything; the fields after it are plain.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const startTicks = Number(fields[19]);
-    if (fields[0] === 'Z' || fields[0] === 'X' || !Number.isSafeInteger(startTicks)) return null;
+    const ended = fields[0] === 'X' || (fields[0] === 'Z' && Number(fields[17]) <= 1);
+    if (ended || !Number.isSafeInteger(startTicks)) return null;
     return { identity: { pid, startTicks, boot: boot.trim() }, argv: cmdline.split('\0').slice(0, -1) };
   } catch {
     return null;
