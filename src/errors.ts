@@ -247,6 +247,12 @@ export const ERROR_CODES = {
     'The destination did not catch up in time',
     'Allow more --timeout or --max-downtime, or --on-timeout switch.',
   ),
+  E_STALLED: code(
+    'The destination stood still during the handover',
+    'The guest goes on where it ran. See what holds up the other host, then migrate again.',
+    1,
+    'retry',
+  ),
   E_MACHINE_GONE: code('The QEMU of the machine is gone', 'Its qemu.log says how it ended.'),
 } as const satisfies Record<string, CodeInfo>;
 

@@ -175,6 +175,12 @@ export const stopLeaseMs = 5_000;
 /** Between two looks at convergence, while the gap is wide and once it is narrow: a fraction of what is looked at. */
 export const convergeTickMs = 10;
 export const convergeTickMsNear = 2;
+/**
+ * How long the guest stands still for a destination that does not come to the log's end, beside so many times what was
+ * predicted; then it goes on here. Longer than what a loaded host delays, far shorter than what guests' users bear.
+ */
+export const handoverPatienceMs = 3_000;
+export const handoverPatienceTimes = 3;
 /** Between two progress frames of a destination, at least: one for each segment that is replayed, but no more. */
 export const progressMs = 2;
 /** Between two updates of what a person watches. */

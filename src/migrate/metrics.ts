@@ -193,6 +193,11 @@ export class SourceMetrics {
     };
   }
 
+  /** What the downtime was to be, when it was last judged. */
+  get predictedMs(): number {
+    return this.#verdict?.predictedDowntimeMs ?? 0;
+  }
+
   judged(verdict: Verdict): void {
     this.#verdict = verdict;
     if (!verdict.near) this.#nearSinceMs = 0;
@@ -236,7 +241,7 @@ export class SourceMetrics {
       guestSpeed: this.#normalPerSecond > busyPerSecond ? this.#guestSpeed.perSecond / this.#normalPerSecond : 0,
       replaySpeed: this.#sourcePerSecond > 0 ? this.#replayPerSecond / this.#sourcePerSecond : 0,
       pace: this.#pace.now,
-      predictedDowntimeMs: this.#verdict?.predictedDowntimeMs ?? 0,
+      predictedDowntimeMs: this.predictedMs,
     };
   }
 

@@ -4,10 +4,9 @@
 // relinquished gives it back; every stop is under a lease, so that it is given back even if this process dies.
 
 import { TrmigError, asTrmigError } from '../errors.js';
-import { progressTickMs, stopLeaseMs, verifyMsMax } from '../limits.js';
+import { handoverPatienceMs, handoverPatienceTimes, progressTickMs, stopLeaseMs } from '../limits.js';
 import type { Segment, WireEncoder } from '../log/index.js';
 import type { ArmCheckpointReply, Machine } from '../machine/index.js';
-import { digestBlocks } from '../native/index.js';
 import type { ReadyFrame, SessionFrame, VerifyFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
 import { converge } from './converge.js';
@@ -29,6 +28,7 @@ import {
   type SourcePhase,
   type Undo,
 } from './source-states.js';
+import { compareWithWitness } from './witness.js';
 
 export interface SourceOptions {
   readonly verify: boolean;
@@ -293,14 +293,9 @@ class SourceRun {
     const signal = this.#over.signal;
     try {
       await this.link.send({ kind: 'checkpoint', shift, virtualNs, hostNs: 0, deviceState }, { signal });
-      const late = setTimeout(
-        () => {
-          const { timeoutMs } = this.options.policy;
-          this.#session.fail(new TrmigError('E_NOT_CONVERGED', `the base image did not arrive within ${timeoutMs} ms`));
-        },
-        Math.max(0, this.options.policy.timeoutMs - this.#metrics.atMs),
-      );
-      signal.addEventListener('abort', () => clearTimeout(late), { once: true });
+      const { timeoutMs } = this.options.policy;
+      const late = new TrmigError('E_NOT_CONVERGED', `the base image did not arrive within ${timeoutMs} ms`);
+      this.#giveUpAfter(timeoutMs - this.#metrics.atMs, ['shipping'], late);
       this.#pump!.run((segment) => this.#sendSegment(segment)).catch((error: unknown) => {
         if (!this.#over.signal.aborted) this.#session.fail(error);
       });
@@ -309,12 +304,22 @@ class SourceRun {
       await shipBase(this.link, frozen, { signal, onProgress: (at) => this.#metrics.base(at) });
       this.#thaw();
       await disks;
-      clearTimeout(late);
     } finally {
       this.#thaw();
     }
     this.#metrics.baseSent();
     this.#session.dispatch({ type: 'baseSent' });
+  }
+
+  /** A peer that lives but stands still must not hold the migration in `phases` for longer than `ms`. */
+  #giveUpAfter(ms: number, phases: readonly SourcePhase['at'][], why: TrmigError): void {
+    const late = setTimeout(
+      () => {
+        if (phases.includes(this.#session.phase.at)) this.#session.fail(why);
+      },
+      Math.max(0, ms),
+    );
+    this.#over.signal.addEventListener('abort', () => clearTimeout(late), { once: true });
   }
 
   #thaw(): void {
@@ -343,6 +348,10 @@ class SourceRun {
     await this.#disks!.presync();
     this.#metrics.status = await tracer.status();
     this.#metrics.stopping();
+    const patienceMs = handoverPatienceMs + handoverPatienceTimes * this.#metrics.predictedMs;
+    const waited = `${Math.round(patienceMs)} ms after the guest was stopped`;
+    const stalled = new TrmigError('E_STALLED', `the destination had not replayed the log's end ${waited}`);
+    this.#giveUpAfter(patienceMs, ['draining', 'awaiting-ready'], stalled);
     const finished = await tracer.finish(stopLeaseMs);
     this.#metrics.finished(finished);
     this.#renewing = setInterval(() => {
@@ -375,23 +384,14 @@ class SourceRun {
   }
 
   async #retire(): Promise<void> {
-    const sameDisks = this.options.verify && (await this.#compare());
+    if (this.options.verify) {
+      const found = await compareWithWitness(this.machine, this.#disks!, this.#verified.there);
+      this.#metrics.ram = found.ram;
+      this.#metrics.disks = found.disks;
+    }
     this.#over.abort();
     await this.machine.stop({ graceful: false });
-    await this.#disks!.left({ topsToo: sameDisks });
-  }
-
-  /** The stopped machine is the last witness: its memory and disks against the destination's. Whether the disks were equal. */
-  async #compare(): Promise<boolean> {
-    const { pid, blocks } = await this.machine.tracer.hello();
-    const ram = await digestBlocks(pid, blocks);
-    const disks = await this.#disks!.digest();
-    const timeout = new Promise<null>((done) => setTimeout(() => done(null), verifyMsMax).unref());
-    const there = await Promise.race([this.#verified.there, timeout]);
-    if (there === null) return false;
-    this.#metrics.ram = ram === there.ram ? 'equal' : 'different';
-    if (disks !== '') this.#metrics.disks = disks === there.disks ? 'equal' : 'different';
-    return this.#metrics.disks === 'equal';
+    await this.#disks!.left({ topsToo: this.#metrics.disks === 'equal' });
   }
 }
 

@@ -10,6 +10,7 @@ import type { SourcePhase } from '../../src/migrate/source-states.js';
 import type { SourceResult } from '../../src/migrate/source.js';
 import { receiverProcess } from './child.js';
 import { consoleText, discontinuity, waitForLines } from './console.js';
+import { processesOf } from './folder-processes.js';
 import {
   boot,
   generously,
@@ -118,6 +119,26 @@ t.test('a destination without room refuses before the source is touched', genero
   t.same(leftOn(b), []);
   await runsOn(t, a);
   machine.close();
+});
+
+t.test('a destination that stands still during the handover does not keep the guest', generously, async (t) => {
+  const scene = stage(t);
+  const { a, b } = scene;
+  (await boot(a, small)).close();
+  const taking = await receiver(t, b);
+  const onPhase = (phase: SourcePhase['at']): void => {
+    if (phase !== 'draining') return;
+    for (const { pid, argv } of processesOf(b.root)) {
+      if (argv[0]!.includes('qemu-system')) process.kill(pid, 'SIGSTOP');
+    }
+  };
+  const { phase, error, report } = await attempt(scene, { port: taking.port, policy: gladly, onPhase });
+  t.match({ phase, error }, { phase: { at: 'failed' }, error: { code: 'E_STALLED' } });
+  t.match(report, { outcome: 'failed', owner: 'source' });
+  await until('the receiver has given up', () => taking.results.length > 0);
+  t.match(taking.results[0], { phase: { at: 'discarded' } });
+  t.same(leftOn(b), [], 'nothing is left on the destination');
+  await runsOn(t, a);
 });
 
 for (const [when, at] of Object.entries({ 'the base is under way': 'shipping', 'it catches up': 'catching-up' })) {
