@@ -10,6 +10,7 @@
 #include "qemu.h"
 #include "ram.h"
 #include "tap.h"
+#include "virtqueues.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -139,6 +140,7 @@ const char *mode_arm(int shift, int stream_fd, uint64_t segment_ms, uint64_t seg
     const uint64_t flipped = host_ns();
     /* The state is saved before the log opens: what saving reads of the host's clocks is no event of the guest's. */
     if (checkpoint) {
+        virtqueues_forget();
         result->state = state_blob(shift, &why);
     }
     const uint64_t saved = host_ns();

@@ -32,6 +32,9 @@ typedef struct QemuOptsList QemuOptsList;
 typedef struct RAMBlock RAMBlock;
 typedef struct QObject QObject;
 typedef struct QDict QDict;
+typedef struct Object Object;
+typedef struct VirtIODevice VirtIODevice;
+typedef struct VirtQueue VirtQueue;
 
 typedef union {
     int host_int;
@@ -42,6 +45,7 @@ typedef union {
 
 typedef void (*run_on_cpu_func)(CPUState *cpu, run_on_cpu_data data);
 typedef int (*RAMBlockIterFunc)(RAMBlock *block, void *opaque);
+typedef int (*ObjectFunc)(Object *object, void *opaque);
 typedef void (*QEMUBHFunc)(void *opaque);
 
 /* include/qemu/notify.h */
@@ -158,6 +162,13 @@ typedef struct {
     F(bool, qemu_opt_set, (QemuOpts * opts, const char *name, const char *value, Error **errp))                        \
     F(int, qemu_find_net_clients_except, (const char *id, NetClientState **clients, int except, int max))              \
     F(void, qemu_purge_queued_packets, (NetClientState * nc))                                                          \
+    F(Object *, object_get_root, (void))                                                                               \
+    F(Object *, object_dynamic_cast, (Object * obj, const char *type))                                                 \
+    F(int, object_child_foreach_recursive, (Object * obj, ObjectFunc func, void *opaque))                              \
+    F(int, virtio_get_num_queues, (VirtIODevice * vdev))                                                               \
+    F(VirtQueue *, virtio_get_queue, (VirtIODevice * vdev, int n))                                                     \
+    F(void, virtio_queue_set_notification, (VirtQueue * vq, int enable))                                               \
+    F(void, virtio_queue_invalidate_signalled_used, (VirtIODevice * vdev, int n))                                      \
     F(int, qemu_ram_foreach_block, (RAMBlockIterFunc func, void *opaque))                                              \
     F(const char *, qemu_ram_get_idstr, (RAMBlock * rb))                                                               \
     F(void *, qemu_ram_get_host_addr, (RAMBlock * rb))                                                                 \
