@@ -320,6 +320,9 @@ const char *mode_restore(int shift, const uint8_t *blob, size_t size)
     armed_clocks[0] = header.clocks[0];
     armed_clocks[1] = header.clocks[1];
     flip_icount_on(shift);
+    /* The guest's alarms (the RTC's) are timers of the host's clock, which has gone on since: until the log tells the time,
+     * none may fire. */
+    qemu_clock_enable(QEMU_CLOCK_HOST, false);
     return state_load(blob + sizeof(header), size - sizeof(header));
 }
 
@@ -337,6 +340,7 @@ void mode_play_start(void)
     flip_replay_on(REPLAY_MODE_PLAY, feed_file, armed_clocks);
     chardevs_register();
     replay_fetch_data_kind();
+    qemu_clock_enable(QEMU_CLOCK_HOST, true);
     vm_start();
 }
 

@@ -156,6 +156,7 @@ typedef struct {
     F(bool, icount_configure, (QemuOpts * opts, Error * *errp))                                                        \
     F(int64_t, cpu_get_clock, (void))                                                                                  \
     F(int64_t, qemu_clock_get_ns, (int type))                                                                          \
+    F(void, qemu_clock_enable, (int type, bool enabled))                                                               \
     F(void *, cpus_get_accel, (void))                                                                                  \
     F(QemuOptsList *, qemu_find_opts, (const char *group))                                                             \
     F(QemuOpts *, qemu_opts_create, (QemuOptsList * list, const char *id, int fail_if_exists, Error **errp))           \
