@@ -29,7 +29,7 @@ export interface ConvergeOptions {
  */
 export async function converge(options: ConvergeOptions): Promise<boolean> {
   const { tracer, journal, metrics, policy, goesOn } = options;
-  let [pace, near, rehearsedMs] = [0, false, -Infinity];
+  let [near, rehearsedMs] = [false, -Infinity];
   rehearseHandover();
   for (let i = 1; i < journalRehearsals; i++) await journal.rehearse();
   while (goesOn()) {
@@ -48,10 +48,9 @@ export async function converge(options: ConvergeOptions): Promise<boolean> {
       near = true;
       await tracer.segment({ ms: segmentMsNear, bytes: segmentBytesShipping });
     }
-    if (Math.abs(verdict.pace - pace) >= paceStep) {
-      pace = verdict.pace;
-      await tracer.pace(pace);
-      metrics.paced(pace);
+    if (Math.abs(verdict.pace - metrics.pace) >= paceStep) {
+      await tracer.pace(verdict.pace);
+      metrics.paced(verdict.pace);
     }
     await new Promise((done) => setTimeout(done, verdict.near ? convergeTickMsNear : convergeTickMs));
   }

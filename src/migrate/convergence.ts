@@ -2,10 +2,12 @@
 //
 // The log falls behind by what it takes to transfer and to replay. With N instructions not yet replayed, a source that
 // executes r_s a second and a destination that replays r_d, a source paced by p closes the gap in N / (r_d - r_s (1 - p))
-// seconds; p is chosen to close it by a deadline. Once closed, the gap stays at what the source executes during the
-// pipeline's latency (cut, transfer, replay, report), so the last pacing makes that fit the downtime that is allowed.
+// seconds. Users feel a guest that is much slower than it was, so p is a comfortable one where that closes the gap in good
+// time, from the base image's shipping on; only a replay that is too slow for it, or the timeout, make it higher.
 //
-// `maxDowntimeMs` is a bound, not a wish: a narrow gap is first paced towards a short tail, whatever is allowed.
+// Once closed, the gap stays at what the source executes during the pipeline's latency (cut, transfer, replay, report). So
+// at last there is a sprint: for a few ms the source nearly stands, and little is left to replay. It is short enough not to be
+// felt; if it fails, what the downtime allows is taken, or the guest rests before the next.
 //
 // Invariants: a prediction is a sum of terms that are measured on this pair of hosts; `handover` is only ever said when the
 // prediction fits, or when the time is up and the policy says `switch`.
@@ -30,8 +32,8 @@ export interface ConvergenceSample {
   readonly destinationIcount: number;
   /** Whether all that was sent has been replayed, but for what is under way. */
   readonly caughtUp: boolean;
-  /** For how long the gap has been narrow (`Verdict.near`); 0 while it is not. */
-  readonly nearForMs: number;
+  /** For how long the gap has been closed (`Verdict.close`); 0 while it is not. */
+  readonly closeForMs: number;
   /** Recorded time that is not replayed yet; 0 when it is only what is under way. An idle guest lags in time alone. */
   readonly lagLogMs: number;
   /** Recorded time replayed per host time. */
@@ -64,6 +66,8 @@ export interface Verdict {
   readonly terms: FixedTerms & { readonly linkMs: number; readonly replayMs: number };
   /** Whether the gap is small enough for the tail to matter: then segments should be small. */
   readonly near: boolean;
+  /** Whether nothing is behind but what is under way. */
+  readonly close: boolean;
   /** Instructions that the destination is behind. */
   readonly lagInstructions: number;
   /** For people: why not yet, or why now. */
@@ -74,16 +78,22 @@ export interface Verdict {
 const replayPerSecondGuess = 50e6;
 /** A replay slower than this is not believed: it stood still for another reason. */
 const logSpeedMin = 0.05;
-/** A gap should be closed by so many times the base image's time, counted from the start. */
+/** The pace that a guest's users hardly feel: more than half of its speed is left. */
+export const comfortablePace = 0.4;
+/** A gap should be closed by so many times the base image's time, counted from the start; comfortably if that is possible. */
 const closeByBaseTimes = 2;
+const closeByBaseTimesMax = 6;
 const closeWithinMsMin = 300;
 /** What the tail may always have of the allowed downtime: pacing cannot mend the other terms. */
 const tailShareMin = 0.25;
-/** The share of the allowed tail that the last pace aims at: latency varies. */
+/** The share of the allowed tail that a pace aims at: latency varies. */
 const tailMargin = 0.6;
-/** A tail as short as this is worth a moment's pacing even where more is allowed; after that moment, what is allowed is taken. */
+/** A sprint tries for a tail as short as this, even where more is allowed: for so long, and so often. */
 const tailGoodMs = 2.5;
-const tailPatienceMs = 1000;
+const sprintMs = 40;
+const sprintEveryMs = 400;
+/** A gap that is closed replays in less. */
+const closeMs = 25;
 /** A gap that replays in less is a matter of the last pace, not of catching up. */
 const nearMs = 250;
 /** How much of the timeout may be spent on closing the gap; the rest is for what was not foreseen. */
@@ -92,7 +102,7 @@ const timeoutShare = 0.6;
 /** Predicts the downtime of a handover that began now. */
 export function predict(
   sample: ConvergenceSample,
-): Pick<Verdict, 'predictedDowntimeMs' | 'terms' | 'lagInstructions' | 'near'> {
+): Pick<Verdict, 'predictedDowntimeMs' | 'terms' | 'lagInstructions' | 'near' | 'close'> {
   const lagInstructions = Math.max(0, sample.sourceIcount - sample.destinationIcount);
   const replayPerSecond = sample.replayPerSecond > 0 ? sample.replayPerSecond : replayPerSecondGuess;
   const terms = {
@@ -105,13 +115,21 @@ export function predict(
     ),
   };
   const predictedDowntimeMs = Object.values(terms).reduce((sum, ms) => sum + ms, 0);
-  return { predictedDowntimeMs, terms, lagInstructions, near: terms.replayMs < nearMs };
+  const close = sample.caughtUp && terms.replayMs < closeMs;
+  return { predictedDowntimeMs, terms, lagInstructions, near: terms.replayMs < nearMs, close };
 }
 
 /** The pace that closes a gap of `lag` instructions within `withinMs`. */
-function closingPace(sample: ConvergenceSample, lag: number, withinMs: number): number {
+function closingPaceWithin(sample: ConvergenceSample, lag: number, withinMs: number): number {
   if (sample.sourcePerSecond <= 0 || sample.replayPerSecond <= 0) return 0;
-  return 1 - (sample.replayPerSecond - (lag / withinMs) * 1000) / sample.sourcePerSecond;
+  return 1 - (sample.replayPerSecond - (lag / Math.max(closeWithinMsMin, withinMs)) * 1000) / sample.sourcePerSecond;
+}
+
+/** The pace that closes the gap in time, comfortably if it can be. */
+function closingPace(sample: ConvergenceSample, lag: number, timeoutMs: number): number {
+  const within = (baseTimes: number): number =>
+    closingPaceWithin(sample, lag, Math.min(baseTimes * sample.baseMs, timeoutShare * timeoutMs) - sample.atMs);
+  return Math.max(Math.min(within(closeByBaseTimes), comfortablePace), within(closeByBaseTimesMax));
 }
 
 /** The pace under which what the source executes during the pipeline's latency replays within `tailMs`. */
@@ -125,7 +143,8 @@ export function judge(sample: ConvergenceSample, policy: ConvergencePolicy): Ver
   const prediction = predict(sample);
   const { predictedDowntimeMs, terms, lagInstructions } = prediction;
   const fits = sample.caughtUp && predictedDowntimeMs <= policy.maxDowntimeMs;
-  if (fits && (terms.replayMs <= tailGoodMs || sample.nearForMs >= tailPatienceMs)) {
+  const sprints = prediction.close && sample.closeForMs % sprintEveryMs < sprintMs;
+  if (fits && prediction.close && (terms.replayMs <= tailGoodMs || !sprints)) {
     return { ...prediction, decision: 'handover', pace: 0, reason: 'the prediction fits' };
   }
   const needs = `a handover would take ${predictedDowntimeMs.toFixed(1)} of ${policy.maxDowntimeMs} ms`;
@@ -133,13 +152,10 @@ export function judge(sample: ConvergenceSample, policy: ConvergencePolicy): Ver
     if (policy.onTimeout === 'abort') return { ...prediction, decision: 'abort', pace: 0, reason: needs };
     return { ...prediction, decision: 'handover', pace: 0, reason: `the time is up; ${needs}` };
   }
-  const closeByMs = Math.min(closeByBaseTimes * sample.baseMs, timeoutShare * policy.timeoutMs);
-  const withinMs = Math.max(closeWithinMsMin, closeByMs - sample.atMs);
   const otherMs = predictedDowntimeMs - terms.replayMs;
   const allowedMs = Math.max(tailShareMin * policy.maxDowntimeMs, policy.maxDowntimeMs - otherMs);
-  const tailMs = sample.nearForMs >= tailPatienceMs ? allowedMs : Math.min(tailGoodMs, allowedMs);
-  const closing = sample.caughtUp ? 0 : closingPace(sample, lagInstructions, withinMs);
-  const last = prediction.near ? lastPace(sample, tailMs) : 0;
-  const pace = Math.min(policy.maxPace, Math.max(0, closing, last));
+  const closing = closingPace(sample, prediction.close ? 0 : lagInstructions, policy.timeoutMs);
+  const last = sprints ? lastPace(sample, Math.min(tailGoodMs, allowedMs)) : lastPace(sample, allowedMs);
+  const pace = Math.min(policy.maxPace, Math.max(0, closing, prediction.close ? last : 0));
   return { ...prediction, decision: 'wait', pace, reason: needs };
 }

@@ -16,6 +16,7 @@ import {
 import type { OfferFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
 import type { DepartingDisks } from './departing-disks.js';
+import { comfortablePace } from './convergence.js';
 import { LogPump } from './log-pump.js';
 import type { Undo } from './source-states.js';
 
@@ -57,14 +58,23 @@ export function makeOffer(spec: MachineSpec, hello: TracerHello, options: OfferO
   };
 }
 
+/** A machine that is recorded from its checkpoint on. */
+export interface Armed {
+  readonly pump: LogPump;
+  readonly reply: ArmCheckpointReply;
+  /** Instructions a second that it executed before, counted but not recorded. */
+  readonly normalPerSecond: number;
+  /** That is in force while the base is shipped. */
+  readonly pace: number;
+}
+
 /**
- * Arms the machine with a checkpoint of it and its disks, at the shift that suits the speed it has just shown.
+ * Arms the machine with a checkpoint of it and its disks, at the shift that suits the speed it has just shown. A guest that
+ * computes is paced from then on: what it executes while the base is shipped is to be replayed after it.
+ * @param maxPace the most that it may be
  * @throws TrmigError E_TRACER_*, E_DISKS, E_QMP_*; the machine runs on, dormant
  */
-export async function armForShipping(
-  machine: Machine,
-  disks: DepartingDisks,
-): Promise<{ pump: LogPump; armed: ArmCheckpointReply; normalPerSecond: number }> {
+export async function armForShipping(machine: Machine, disks: DepartingDisks, maxPace: number): Promise<Armed> {
   const { tracer, spec } = machine;
   await tracer.collapse();
   const probe = await tracer.probe(probeMs);
@@ -72,15 +82,19 @@ export async function armForShipping(
   const pump = await LogPump.open(tracer);
   const segments = { segmentMs: segmentMsShipping, segmentBytes: segmentBytesShipping };
   try {
-    const armed = await disks.freeze(() => tracer.arm({ shift, stream: pump.name, ...segments, checkpoint: true }));
+    const reply = await disks.freeze(() => tracer.arm({ shift, stream: pump.name, ...segments, checkpoint: true }));
+    const pace = probe.busyNs > busyShare * probe.ns ? Math.min(comfortablePace, maxPace) : 0;
+    if (pace > 0) await tracer.pace(pace);
     // An idle guest is not looked at for long, and shows no speed.
-    return { pump, armed, normalPerSecond: (probe.instructions * 1e9) / Math.max(probe.ns, probeNsMin) };
+    return { pump, reply, pace, normalPerSecond: (probe.instructions * 1e9) / Math.max(probe.ns, probeNsMin) };
   } catch (error) {
     pump.close();
     throw error;
   }
 }
 
+/** A guest that sleeps more replays faster than it was recorded. */
+const busyShare = 0.8;
 /** A shorter look shows no speed. */
 const probeNsMin = 1e8;
 

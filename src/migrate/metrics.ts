@@ -11,6 +11,7 @@ import type { LiveFrame, ProgressFrame, ReadyFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
 import { totalBytes } from '../wire/meter.js';
 import type { ConvergenceSample, Verdict } from './convergence.js';
+import type { Armed } from './depart.js';
 import { GuestSpeed } from './guest-speed.js';
 import type { Comparison, DowntimeTerms, MigrationReport, Outcome, ReportPause, ReportSample } from './report.js';
 import type { SourcePhase } from './source-states.js';
@@ -75,7 +76,7 @@ export class SourceMetrics {
   #logSpeed = 1;
   #pace = { now: 0, max: 0, weighted: 0, sinceMs: 0, fromMs: 0 };
   #verdict: Verdict | null = null;
-  #nearSinceMs = 0;
+  #closeSinceMs = 0;
   #rate = { atMs: 0, sent: 0, log: 0 };
   #finished: FinishReply | null = null;
   #ready: { frame: ReadyFrame; atMs: number } | null = null;
@@ -98,10 +99,12 @@ export class SourceMetrics {
     this.#phases.push({ phase: at, atMs: this.atMs });
   }
 
-  armed(reply: ArmCheckpointReply, normalPerSecond: number): void {
+  armed({ reply, normalPerSecond, pace }: Pick<Armed, 'reply' | 'normalPerSecond' | 'pace'>): void {
     this.#arm = reply;
     this.#normalPerSecond = normalPerSecond;
-    this.#armedMs = hostMs();
+    this.#armedMs = this.#pace.sinceMs = this.#pace.fromMs = hostMs();
+    this.paced(pace);
+    if (pace > 0) this.#sourcePerSecond = normalPerSecond;
     this.#guestSpeed.reached({ hostMs: this.#armedMs, instructions: 0 });
   }
 
@@ -112,7 +115,6 @@ export class SourceMetrics {
   baseSent(): void {
     this.#baseMs = this.atMs;
     this.#bytesAtBase = totalBytes(this.link.bytes.sent);
-    this.#pace.sinceMs = this.#pace.fromMs = hostMs();
   }
 
   segment(segment: Segment): void {
@@ -179,7 +181,7 @@ export class SourceMetrics {
       caughtUp: behind <= caughtUpSegments && lagLogMs <= pipelineLogMs,
       lagLogMs: lagLogMs <= pipelineLogMs ? 0 : lagLogMs,
       logSpeed: this.#logSpeed,
-      nearForMs: this.#nearSinceMs === 0 ? 0 : nowMs - this.#nearSinceMs,
+      closeForMs: this.#closeSinceMs === 0 ? 0 : nowMs - this.#closeSinceMs,
       sourcePerSecond: this.#sourcePerSecond,
       replayPerSecond: this.#replayPerSecond,
       latencyMs: this.#latencyMs,
@@ -200,11 +202,15 @@ export class SourceMetrics {
 
   judged(verdict: Verdict): void {
     this.#verdict = verdict;
-    if (!verdict.near) this.#nearSinceMs = 0;
-    else if (this.#nearSinceMs === 0) this.#nearSinceMs = hostMs();
+    if (!verdict.close) this.#closeSinceMs = 0;
+    else if (this.#closeSinceMs === 0) this.#closeSinceMs = hostMs();
     const atMs = this.atMs;
     if (atMs - (this.#samples.at(-1)?.atMs ?? -Infinity) < sampleMs || this.#samples.length >= samplesMax) return;
     this.#samples.push(this.#reportSample());
+  }
+
+  get pace(): number {
+    return this.#pace.now;
   }
 
   /** The pace that is in force from now on. */

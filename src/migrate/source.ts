@@ -281,10 +281,10 @@ class SourceRun {
   }
 
   async #arm(): Promise<void> {
-    const { pump, armed, normalPerSecond } = await armForShipping(this.machine, this.#disks!);
-    this.#pump = pump;
-    this.#armed = armed;
-    this.#metrics.armed(armed, normalPerSecond);
+    const armed = await armForShipping(this.machine, this.#disks!, this.options.policy.maxPace);
+    this.#pump = armed.pump;
+    this.#armed = armed.reply;
+    this.#metrics.armed(armed);
     this.#session.dispatch({ type: 'armed' });
   }
 

@@ -1,5 +1,6 @@
 import t from 'tap';
 import {
+  comfortablePace,
   judge,
   predict,
   type ConvergencePolicy,
@@ -32,8 +33,10 @@ function follow(plant: Plant, policy: ConvergencePolicy = usual, seed = 1): Cour
   const random = new Random(seed);
   const stepMs = 10;
   const pipeMs = 20;
-  let [source, destination, pace] = [0, 0, 0];
-  let nearSinceMs: number | null = null;
+  // A guest that computes is paced from the checkpoint on.
+  let pace = plant.record(0) > 10_000 ? Math.min(comfortablePace, policy.maxPace) : 0;
+  let [source, destination] = [0, 0];
+  let closeSinceMs: number | null = null;
   /** Positions of the source, one a step: what has come through the pipe. */
   const positions: number[] = [0];
   const paces: number[] = [];
@@ -53,7 +56,7 @@ function follow(plant: Plant, policy: ConvergencePolicy = usual, seed = 1): Cour
         caughtUp: destination >= ahead * 0.9999,
         lagLogMs: 0,
         logSpeed: 1,
-        nearForMs: nearSinceMs === null ? 0 : atMs - nearSinceMs,
+        closeForMs: closeSinceMs === null ? 0 : atMs - closeSinceMs,
         sourcePerSecond: plant.record(atMs) * 1000,
         replayPerSecond: plant.replay(atMs, pace) * jitter * 1000,
         latencyMs: pipeMs,
@@ -63,7 +66,7 @@ function follow(plant: Plant, policy: ConvergencePolicy = usual, seed = 1): Cour
       policy,
     );
     pace = verdict.pace;
-    nearSinceMs = verdict.near ? (nearSinceMs ?? atMs) : null;
+    closeSinceMs = verdict.close ? (closeSinceMs ?? atMs) : null;
     paces.push(pace);
     if (verdict.decision !== 'wait') return { verdict, tMs: atMs, lagInstructions: source - destination, paces };
   }
@@ -87,7 +90,7 @@ t.test('a guest that replays faster than it records is paced only for its tail',
 });
 
 for (const baseMs of [500, 1000, 4000, 15_000]) {
-  t.test(`a CPU-bound guest is handed over within four times its base's ${baseMs} ms`, (t) => {
+  t.test(`a CPU-bound guest is handed over within seven times its base's ${baseMs} ms`, (t) => {
     for (const [name, ratio] of [
       ['0.95', 0.95],
       ['0.7', 0.7],
@@ -96,7 +99,7 @@ for (const baseMs of [500, 1000, 4000, 15_000]) {
       const plant = { baseMs, record: () => 130_000, replay: () => 130_000 * ratio };
       const { verdict, tMs, paces, lagInstructions } = follow(plant);
       t.equal(verdict.decision, 'handover');
-      t.ok(tMs < Math.max(4 * baseMs, baseMs + 2500), `at ${name} of recording speed: after ${tMs} ms`);
+      t.ok(tMs < Math.max(7 * baseMs, baseMs + 2500), `at ${name} of recording speed: after ${tMs} ms`);
       const tailMs = lagInstructions / (130_000 * ratio);
       t.ok(tailMs < usual.maxDowntimeMs, `with ${tailMs.toFixed(1)} ms to replay`);
       t.ok(Math.max(...paces) <= 0.95);
@@ -105,11 +108,22 @@ for (const baseMs of [500, 1000, 4000, 15_000]) {
   });
 }
 
-t.test('the pace is not higher than the lag needs', (t) => {
-  const { paces } = follow({ baseMs: 2000, record: () => 100_000, replay: () => 140_000 });
-  // The lag of 2 s in 2 s: the source may run at 1.4 − 1 of its speed.
-  const closing = Math.max(...paces.slice(0, paces.length >> 1));
-  t.ok(closing < 0.8, `at most ${closing} while the gap is wide`);
+t.test('the pace is not higher than the lag needs, and comfortable where that closes the gap', (t) => {
+  const closing = (replay: number): { highest: number; lowest: number } => {
+    const { paces } = follow({ baseMs: 2000, record: () => 100_000, replay: () => replay });
+    const wide = paces.slice(0, paces.length >> 1);
+    return { highest: Math.max(...wide), lowest: Math.min(...wide) };
+  };
+  t.ok(closing(180_000).highest < 0.1, 'a fast replay needs hardly any');
+  t.ok(closing(95_000).highest <= comfortablePace);
+  t.ok(closing(55_000).lowest > comfortablePace, 'a slow one would never close it comfortably');
+  t.end();
+});
+
+t.test('a sprint is short', (t) => {
+  const { paces } = follow({ baseMs: 2000, record: () => 100_000, replay: () => 95_000 });
+  const hard = paces.filter((pace) => pace > comfortablePace).length;
+  t.ok(hard > 0 && hard <= 4, `${hard} steps of 10 ms`);
   t.end();
 });
 
@@ -144,7 +158,7 @@ t.test('a prediction is the sum of its terms, and never negative', (t) => {
     caughtUp: true,
     lagLogMs: 0,
     logSpeed: 1,
-    nearForMs: 0,
+    closeForMs: 0,
     sourcePerSecond: 0,
     replayPerSecond: 100e6,
     latencyMs: 0,
