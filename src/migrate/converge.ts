@@ -14,6 +14,27 @@ const paceStep = 0.02;
 const journalRehearsals = 5;
 const journalRehearsalMs = 200;
 
+/** Measures beside the loop, which a busy disk must not hold up. */
+class JournalRehearsals {
+  #nextMs = performance.now() + journalRehearsalMs;
+  #failed: unknown = null;
+
+  constructor(private readonly journal: SessionJournal) {}
+
+  /** What a record takes, as far as is known. @throws TrmigError what a rehearsal has thrown */
+  latestMs(): number {
+    if (this.#failed !== null) throw this.#failed as Error;
+    if (performance.now() >= this.#nextMs) {
+      this.#nextMs = Infinity;
+      this.journal
+        .rehearse()
+        .catch((thrown: unknown) => (this.#failed = thrown))
+        .finally(() => (this.#nextMs = performance.now() + journalRehearsalMs));
+    }
+    return this.journal.recordMs;
+  }
+}
+
 export interface ConvergeOptions {
   readonly tracer: TracerClient;
   readonly journal: SessionJournal;
@@ -29,15 +50,12 @@ export interface ConvergeOptions {
  */
 export async function converge(options: ConvergeOptions): Promise<boolean> {
   const { tracer, journal, metrics, policy, goesOn } = options;
-  let [near, rehearsedMs] = [false, -Infinity];
+  let near = false;
   rehearseHandover();
-  for (let i = 1; i < journalRehearsals; i++) await journal.rehearse();
+  for (let i = 0; i < journalRehearsals; i++) await journal.rehearse();
+  const rehearsals = new JournalRehearsals(journal);
   while (goesOn()) {
-    if (performance.now() - rehearsedMs >= journalRehearsalMs) {
-      await journal.rehearse();
-      metrics.journalMs = journal.recordMs;
-      rehearsedMs = performance.now();
-    }
+    metrics.journalMs = rehearsals.latestMs();
     const verdict = judge(metrics.sample(), policy);
     metrics.judged(verdict);
     if (verdict.decision === 'handover') return true;

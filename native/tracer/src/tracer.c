@@ -10,6 +10,7 @@
 
 #include "../../core/events.h"
 #include "chardevs.h"
+#include "clock.h"
 #include "control.h"
 #include "mode.h"
 #include "pace.h"
@@ -77,6 +78,27 @@ static void wake_for_events(void)
     }
 }
 
+enum { SPIN_NS = 50 * 1000, NAP_US = 30 };
+
+/* A main loop that polls for what the vCPU, or a disk, must do first keeps a core from them: after SPIN_NS of that it naps
+ * between two looks. Main thread, BQL and replay mutex held. */
+static void nap_without_progress(void)
+{
+    static unsigned seen_event;
+    static uint64_t since_ns;
+    const uint64_t now_ns = host_ns();
+    if (replay_state.current_event != seen_event) {
+        seen_event = replay_state.current_event;
+        since_ns = now_ns;
+    } else if (now_ns - since_ns > SPIN_NS) {
+        bql_unlock();
+        replay_mutex_unlock();
+        g_usleep(NAP_US);
+        replay_mutex_lock();
+        bql_lock();
+    }
+}
+
 /* While playing, the main loop must not sleep in real time on what the log tells already: it polls when the next event is
  * its own to consume, or when the vCPU sleeps, which only the main loop's next round can wake. Main thread, BQL and replay
  * mutex held. */
@@ -98,14 +120,15 @@ static void before_poll(Notifier *notifier, void *data)
     case TRMIG_EVENT_CHECKPOINT_WARP_START:
     case TRMIG_EVENT_CHECKPOINT_CLOCK_HOST:
     case TRMIG_EVENT_CHECKPOINT_CLOCK_VIRTUAL_RT:
-        poll->timeout = 0;
         break;
     default:
-        if (all_cpu_threads_idle()) {
-            poll->timeout = 0;
+        if (!all_cpu_threads_idle()) {
+            return;
         }
         break;
     }
+    nap_without_progress();
+    poll->timeout = 0;
 }
 
 static Notifier poll_notifier = {.notify = before_poll};
