@@ -43,6 +43,8 @@ export interface ConvergenceSample {
   readonly replayPerSecond: number;
   /** From a segment's cut to the report that it was replayed, when nothing lags. */
   readonly latencyMs: number;
+  /** The pace that is in force. */
+  readonly pace: number;
   readonly rttMs: number;
   readonly fixedMs: FixedTerms;
 }
@@ -127,6 +129,7 @@ function closingPaceWithin(sample: ConvergenceSample, lag: number, withinMs: num
 
 /** The pace that closes the gap in time, comfortably if it can be. */
 function closingPace(sample: ConvergenceSample, lag: number, timeoutMs: number): number {
+  if (sample.replayPerSecond <= 0) return sample.pace; // It has not begun yet.
   const within = (baseTimes: number): number =>
     closingPaceWithin(sample, lag, Math.min(baseTimes * sample.baseMs, timeoutShare * timeoutMs) - sample.atMs);
   return Math.max(Math.min(within(closeByBaseTimes), comfortablePace), within(closeByBaseTimesMax));

@@ -127,10 +127,12 @@ export class SourceMetrics {
     this.#guestSpeed.reached({ hostMs: segment.hostNs / nsPerMs, instructions: segment.to });
     if (last === null || segment.hostNs <= last.hostNs) return;
     const perSecond = ((segment.to - last.to) * 1e9) / (segment.hostNs - last.hostNs);
-    // While the source is paced its own speed does not show, unless it is higher than what was known.
-    if (this.#pace.now === 0 || perSecond > this.#sourcePerSecond) {
-      this.#sourcePerSecond = smooth(this.#sourcePerSecond, perSecond);
-    }
+    // While the source is paced its own speed does not show: it is at most what it was known to be, or does now.
+    const unpaced = perSecond / (1 - this.#pace.now);
+    this.#sourcePerSecond = smooth(
+      this.#sourcePerSecond,
+      Math.min(unpaced, Math.max(perSecond, this.#sourcePerSecond || unpaced)),
+    );
   }
 
   progress(frame: ProgressFrame): void {
@@ -185,6 +187,7 @@ export class SourceMetrics {
       sourcePerSecond: this.#sourcePerSecond,
       replayPerSecond: this.#replayPerSecond,
       latencyMs: this.#latencyMs,
+      pace: this.#pace.now,
       rttMs: rttMs ?? 1,
       fixedMs: {
         stopMs: ((pauses?.stopNs ?? 0) + (pauses?.quiesceNs ?? 0)) / nsPerMs + 0.3,

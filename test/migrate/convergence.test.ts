@@ -60,6 +60,7 @@ function follow(plant: Plant, policy: ConvergencePolicy = usual, seed = 1): Cour
         sourcePerSecond: plant.record(atMs) * 1000,
         replayPerSecond: plant.replay(atMs, pace) * jitter * 1000,
         latencyMs: pipeMs,
+        pace,
         rttMs: 0.5,
         fixedMs,
       },
@@ -162,6 +163,7 @@ t.test('a prediction is the sum of its terms, and never negative', (t) => {
     sourcePerSecond: 0,
     replayPerSecond: 100e6,
     latencyMs: 0,
+    pace: 0,
     rttMs: 1,
     fixedMs,
   };
