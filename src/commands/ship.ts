@@ -39,7 +39,10 @@ export default class Ship extends BaseCommand<typeof Ship> {
       ...pairLines([
         ['  log', `${segments} segments${before}`],
         ['  ended', `${reason}, at instruction ${formatCount(endIcount)}`],
-        ['  bytes', `base ${formatSize(bytes.base)}, log ${formatSize(bytes.log)}, ${formatSize(bytes.total)} in all`],
+        [
+          '  bytes',
+          `base ${formatSize(bytes.base)}, disks ${formatSize(bytes.disk)}, log ${formatSize(bytes.log)}, ${formatSize(bytes.total)} in all`,
+        ],
       ]),
     ]);
   }

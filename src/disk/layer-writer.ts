@@ -69,9 +69,10 @@ export class LayerWriter {
 
   /**
    * Compares with what the other side has read, judges the image, syncs the file and gives it its name.
+   * @param virtualBytes of the guest's disk; null: whatever a qcow2 image says
    * @throws E_LAYER_DAMAGED when the digests differ, E_LAYER_REFUSED (see `checkReceivedLayer`), E_DISK_FULL, E_FILE_ACCESS
    */
-  async finish(expected: LayerDigest, virtualBytes: number): Promise<FrozenFile> {
+  async finish(expected: LayerDigest, virtualBytes: number | null): Promise<FrozenFile> {
     await Promise.all(this.#underway);
     const found = this.#digests.result();
     if (found.bytes !== expected.bytes || found.digest !== expected.digest) {
@@ -144,7 +145,7 @@ async function checkReceived(
   layer: Pick<Layer, 'id' | 'format'>,
   file: FileHandle,
   bytes: number,
-  virtualBytes: number,
+  virtualBytes: number | null,
 ): Promise<void> {
   const refuse = (why: string): TrmigError =>
     new TrmigError('E_LAYER_REFUSED', `layer ${layer.id} is refused: ${why}`, { facts: { layer: layer.id } });
@@ -159,6 +160,6 @@ async function checkReceived(
   if (header.externalData) throw refuse('it names a data file');
   if (header.encrypted) throw refuse('it is encrypted');
   if (header.corrupt) throw refuse('it is marked as corrupt');
-  if (header.virtualBytes !== virtualBytes)
+  if (virtualBytes !== null && header.virtualBytes !== virtualBytes)
     throw refuse(`its disk has ${header.virtualBytes} bytes, not ${virtualBytes}`);
 }

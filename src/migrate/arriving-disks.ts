@@ -4,10 +4,8 @@
 
 import { rm, statfs } from 'node:fs/promises';
 import path from 'node:path';
-import { InFlight } from '../checkpoint/index.js';
 import { TrmigError } from '../errors.js';
 import {
-  LayerWriter,
   arrivingDisk,
   attachLayers,
   checkSharedLayers,
@@ -24,7 +22,6 @@ import {
   findQemu,
   readDisks,
   writeDisks,
-  type FrozenFile,
   type Layer,
   type Machine,
   type MachineDisk,
@@ -34,6 +31,7 @@ import {
 import type { LayerBeginFrame, LayerChunkFrame, LayerEndFrame } from '../wire/frames.js';
 import { parseDiskOffer, type OfferedDisk } from './disk-offer.js';
 import { DiskWitness } from './disk-witness.js';
+import { LayerTaker } from './layer-frames.js';
 
 interface Arriving {
   readonly offered: OfferedDisk;
@@ -43,13 +41,9 @@ interface Arriving {
 }
 
 export class ArrivingDisks {
-  readonly #frozen = new Map<string, FrozenFile>();
-  #writer: { readonly layer: Layer; readonly writer: LayerWriter; readonly virtualBytes: number } | null = null;
-  readonly #writing = new InFlight();
+  readonly #taker: LayerTaker;
   /** '' without disks. */
   #qemuImg = '';
-  #chunks = 0;
-  #bytes = 0;
 
   private constructor(
     private readonly paths: MachinePaths,
@@ -57,7 +51,12 @@ export class ArrivingDisks {
     /** disks.json as it was. */
     private readonly before: readonly MachineDisk[] | null,
     private readonly arriving: readonly Arriving[],
-  ) {}
+  ) {
+    const expected = arriving.map(({ toShip, offered: { virtualBytes } }) =>
+      toShip.map((layer) => ({ layer, virtualBytes })),
+    );
+    this.#taker = new LayerTaker(expected.flat());
+  }
 
   /**
    * Judges the offer's disks and compares them with what this host kept. Nothing is written yet.
@@ -114,51 +113,30 @@ export class ArrivingDisks {
     return { chains: this.arriving.map(({ disk }) => disk), topsOnly: true };
   }
 
-  /** A layer's first frame. @throws TrmigError E_WIRE_GARBAGE, E_LAYER_*, E_DISK_FULL, E_FILE_ACCESS */
-  async begin(frame: LayerBeginFrame): Promise<void> {
-    const found = this.arriving.find(({ toShip }) => toShip.some(({ id }) => id === frame.layer));
-    if (found === undefined || this.#writer !== null || this.#frozen.has(frame.layer)) {
-      throw new TrmigError('E_WIRE_GARBAGE', `layer ${frame.layer} is not awaited now`);
-    }
-    const layer = found.toShip.find(({ id }) => id === frame.layer)!;
-    const writer = await LayerWriter.create(layer, frame.bytes);
-    this.#writer = { layer, writer, virtualBytes: found.offered.virtualBytes };
-    [this.#chunks, this.#bytes] = [0, frame.bytes];
+  /** A layer's first frame. @throws TrmigError as LayerTaker.begin */
+  begin(frame: LayerBeginFrame): Promise<void> {
+    return this.#taker.begin(frame);
   }
 
-  /** @throws TrmigError as `begin` */
-  async take(frame: LayerChunkFrame): Promise<void> {
-    if (this.#writer === null) throw new TrmigError('E_WIRE_GARBAGE', 'a chunk of no layer');
-    const { writer } = this.#writer;
-    const { kind: _kind, ...chunk } = frame;
-    await this.#writing.add(() => writer.write(chunk));
-    this.#chunks++;
+  /** @throws TrmigError as LayerTaker.take */
+  take(frame: LayerChunkFrame): Promise<void> {
+    return this.#taker.take(frame);
   }
 
-  /** @throws TrmigError as `begin`, E_LAYER_REFUSED for an image that names other files */
-  async end(frame: LayerEndFrame): Promise<void> {
-    await this.#writing.done();
-    const current = this.#writer;
-    if (current?.layer.id !== frame.layer || frame.chunks !== this.#chunks) {
-      throw new TrmigError(
-        'E_WIRE_GARBAGE',
-        `layer ${frame.layer} ended after ${this.#chunks} of ${frame.chunks} chunks`,
-      );
-    }
-    const frozen = await current.writer.finish({ bytes: this.#bytes, digest: frame.digest }, current.virtualBytes);
-    this.#writer = null;
-    this.#frozen.set(frame.layer, frozen);
+  /** @throws TrmigError as LayerTaker.end */
+  end(frame: LayerEndFrame): Promise<void> {
+    return this.#taker.end(frame);
   }
 
   /** Whether all that was to come is here. */
   get whole(): boolean {
-    return this.#writer === null && this.arriving.every(({ toShip }) => toShip.every(({ id }) => this.#frozen.has(id)));
+    return this.#taker.whole;
   }
 
   /** All layers are here: puts them beneath the tops. @throws TrmigError E_DISKS, E_QMP_* */
   async attach(machine: Machine): Promise<void> {
     if (this.arriving.length === 0) return;
-    await recordFrozen(this.paths, this.#frozen);
+    await recordFrozen(this.paths, this.#taker.taken);
     await machine.withQmp((qmp) =>
       attachLayers(
         qmp,
@@ -184,8 +162,7 @@ export class ArrivingDisks {
 
   /** The machine does not become live here, and its QEMU is gone: what was kept before stays. */
   async discard(): Promise<void> {
-    await this.#writing.settled();
-    await this.#writer?.writer.discard();
+    await this.#taker.discard();
     if (this.arriving.length === 0) return;
     if (this.before === null) await rm(this.paths.disks, { force: true });
     else await writeDisks(this.paths, this.before);

@@ -9,6 +9,7 @@ import { qemuStopMsMax } from '../limits.js';
 import { Machine, checkSpec, type Home, type MachineSpec, type QmpClient } from '../machine/index.js';
 import type { OfferFrame } from '../wire/frames.js';
 import type { DiskWitness } from './disk-witness.js';
+import { announce } from './announce.js';
 import { ArrivingDisks } from './arriving-disks.js';
 import { beginArrival, clearAbandoned, endArrival } from './arrival.js';
 import { checkRoom } from './room.js';
@@ -20,9 +21,6 @@ export interface ArrivalOptions {
   readonly memoryToGive?: (() => Promise<number>) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
-
-/** QEMU's defaults for announcing a guest, ms. */
-const announcing = { initial: 50, max: 550, rounds: 5, step: 100 };
 
 export class ArrivingMachine {
   #machine: Machine | null = null;
@@ -115,9 +113,9 @@ export class ArrivingMachine {
     return (await this.#witness?.digest()) ?? '';
   }
 
-  /** The network learns where the guest is now: from QEMU's own RARP packets, before the guest itself says anything. */
+  /** It is live here: the network is told. */
   announce(): void {
-    void this.#monitor?.execute('announce-self', announcing).catch(() => undefined);
+    if (this.#monitor !== null) void announce(this.#monitor);
   }
 
   /** Ends its QEMU: it does not become live here. */

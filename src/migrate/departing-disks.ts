@@ -6,7 +6,6 @@
 import { randomUUID } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import {
-  LayerReader,
   cancelFlatten,
   digestLayer,
   findQemuImg,
@@ -32,6 +31,7 @@ import {
 import type { Link } from '../wire/link.js';
 import { formatDiskOffer, type OfferedDisk } from './disk-offer.js';
 import { DiskWitness } from './disk-witness.js';
+import { sendLayer } from './layer-frames.js';
 
 /** A read-only disk's own top layer, put there by an earlier arrival, holds nothing. */
 const offeredLayers = ({ readonly, layers }: MachineDisk): readonly Layer[] =>
@@ -112,20 +112,7 @@ export class DepartingDisks {
   async ship(link: Link, have: readonly string[], signal: AbortSignal): Promise<void> {
     const missing = this.offered.flatMap(({ disk }) => disk.layers).filter(({ id }) => !have.includes(id));
     for (const [number, layer] of missing.entries()) {
-      const reader = await LayerReader.open(layer);
-      try {
-        await link.send({ kind: 'layerBegin', layer: layer.id, bytes: reader.bytes, number }, { signal });
-        let chunks = 0;
-        for await (const chunk of reader.chunks({ layer: number, signal })) {
-          await link.send({ kind: 'layerChunk', ...chunk }, { signal });
-          chunks++;
-        }
-        const { digest } = reader.frozen;
-        await link.send({ kind: 'layerEnd', layer: layer.id, chunks, digest }, { signal });
-        this.#frozen.set(layer.id, reader.frozen);
-      } finally {
-        await reader.close();
-      }
+      this.#frozen.set(layer.id, await sendLayer(link, layer, number, signal));
     }
   }
 

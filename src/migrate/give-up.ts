@@ -3,8 +3,9 @@
 //
 // The order is what makes two owners impossible: the guest stands still → the last segment is on disk → the tracer is fenced
 // → this host's journal says relinquished → only then does the manifest say that the recording is complete and given up,
-// which is what a taker asks for → QEMU ends → retired.
+// which is what a taker asks for → QEMU ends, and what it wrote to its disks goes → retired.
 import { TrmigError } from '../errors.js';
+import { leaveDisks } from '../disk/index.js';
 import { giveUpLeaseMs } from '../limits.js';
 import { RecordingReader, type RecordingWriter } from '../log/index.js';
 import type { Machine } from '../machine/index.js';
@@ -72,6 +73,7 @@ export async function beginGivingUp(machine: Machine, leg: string, dir: string):
       throw thrown;
     }
     await machine.stop({ graceful: false });
+    await leaveDisks(machine.paths);
     await settle('retired');
     return pauses.totalNs / 1e6;
   };

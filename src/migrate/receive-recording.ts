@@ -27,8 +27,17 @@ import type {
   SessionFrame,
 } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
+import { LayerTaker, type ExpectedLayer } from './layer-frames.js';
 import { recordedBase } from './recorded-base.js';
-import { devicePart, discardFolder, imagePart, lockFolder, prepareFolder, writePart } from './recording-folder.js';
+import {
+  devicePart,
+  diskPart,
+  discardFolder,
+  imagePart,
+  lockFolder,
+  prepareFolder,
+  writePart,
+} from './recording-folder.js';
 import { frameSegment } from './segment-frames.js';
 import { shippedName } from './ship.js';
 
@@ -59,7 +68,7 @@ export async function receiveRecording(
   let dir = '';
   try {
     dir = home.recording(shippedName(offer.machine, offer.migrationId));
-    checkSpec(JSON.parse(offer.spec), { base: '/', source: "the recording's spec" });
+    const spec = checkSpec(JSON.parse(offer.spec), { base: '/', source: "the recording's spec" });
     await home.make(home.recordings);
     const resumes = link.peer.capabilities.includes(capabilities.resumeRecording);
     const isThere = resumes && (await stat(join(dir, manifestName)).catch(() => null)) !== null;
@@ -71,7 +80,7 @@ export async function receiveRecording(
     });
     try {
       const there = isThere ? await storedHere(dir, offer) : null;
-      const storing = new Storing(dir, offer, there?.writer ?? null);
+      const storing = new Storing(dir, offer, spec.disks.length, there?.writer ?? null);
       const stored = there === null ? {} : { stored: there.stored };
       try {
         await link.send({ kind: 'accept', migrationId: offer.migrationId, have: [], ...stored });
@@ -126,21 +135,32 @@ function plain(thrown: unknown): { code: string; message: string } {
 
 class Storing {
   readonly #decoder = new WireDecoder();
+  readonly #disks: LayerTaker;
   #writer: RecordingWriter | null = null;
   #image: ImageWriter | null = null;
   #chunks = 0;
-  #based = false;
+  #imageWhole = false;
   #kept = true;
   #end = 0;
 
   constructor(
     readonly dir: string,
     readonly offer: OfferFrame,
+    disks: number,
     /** Of the recording that is here already, until something changes it. */
     private untouched: RecordingWriter | null,
   ) {
-    this.#based = untouched !== null;
+    this.#imageWhole = untouched !== null;
     this.#end = untouched?.end ?? 0;
+    const expected = Array.from({ length: untouched === null ? disks : 0 }, (_, i): ExpectedLayer => {
+      return { layer: { id: diskPart(i), file: join(dir, diskPart(i)), format: 'qcow2' }, virtualBytes: null };
+    });
+    this.#disks = new LayerTaker(expected);
+  }
+
+  /** The checkpoint is whole. */
+  get #based(): boolean {
+    return this.#imageWhole && this.#disks.whole;
   }
 
   get manifest(): RecordingManifest | null {
@@ -165,6 +185,7 @@ class Storing {
   async keepPrefix(error: TrmigError): Promise<boolean> {
     if (this.untouched !== null) return true;
     await this.#image?.discard();
+    await this.#disks.discard();
     const writer = this.#writer;
     this.#kept = this.#based && writer !== null;
     if (this.#kept) await writer?.complete(error.code).catch(() => writer.abort());
@@ -186,6 +207,17 @@ class Storing {
       }
       case 'imageEnd':
         await this.#endImage(frame);
+        return false;
+      case 'layerBegin':
+        begun(this.#writer);
+        await this.#disks.begin(frame);
+        return false;
+      case 'layerChunk':
+        await this.#disks.take(frame);
+        return false;
+      case 'layerEnd':
+        await this.#disks.end(frame);
+        await begun(this.#writer).addPart(frame.layer, 'disk-layer');
         return false;
       case 'segment':
       case 'log':
@@ -222,7 +254,7 @@ class Storing {
   }
 
   async #begin({ shift, virtualNs, deviceState }: CheckpointFrame): Promise<void> {
-    if (this.#based || this.#writer !== null) throw new TrmigError('E_WIRE_GARBAGE', 'a second checkpoint came');
+    if (this.#imageWhole || this.#writer !== null) throw new TrmigError('E_WIRE_GARBAGE', 'a second checkpoint came');
     const { migrationId, machine, spec, qemu, target, blocks } = this.offer;
     const facts = { uuid: migrationId, machine, spec, qemu, target, shift, virtualNs, blocks };
     const unknown = { registers: null, devices: null };
@@ -246,7 +278,7 @@ class Storing {
       throw new TrmigError('E_IMAGE_DAMAGED', `the image that came has the digest ${summary.digest}, not ${digest}`);
     }
     await begun(this.#writer).addPart(imagePart, 'ram-image');
-    this.#based = true;
+    this.#imageWhole = true;
   }
 
   async #append(frame: SegmentFrame | LogFrame): Promise<void> {

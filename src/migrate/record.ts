@@ -65,15 +65,10 @@ export interface RecordResult {
 
 /**
  * Records a running machine into `dir`.
- * @throws TrmigError E_DISKS, E_BUSY, E_RECORDING_EXISTS before anything is done to the machine; E_ABORTED when it is cancelled before
+ * @throws TrmigError E_BUSY, E_RECORDING_EXISTS before anything is done to the machine; E_ABORTED when it is cancelled before
  *   the base is whole; E_DISK_FULL, E_FILE_ACCESS, E_LOG_LOST, E_MACHINE_GONE: the facts say whether a recording is there
  */
 export async function recordMachine(machine: Machine, dir: string, options: RecordOptions): Promise<RecordResult> {
-  if (machine.spec.disks.length > 0 && options.giveUp === true) {
-    throw new TrmigError('E_DISKS', `'${machine.name}' has disks: it cannot be given up to a recording yet`, {
-      hint: `Move it to another host with: trmig migrate ${machine.name} HOST`,
-    });
-  }
   const hello = await machine.tracer.hello();
   if (hello.mode !== 'dormant' || !hello.running) {
     const state = hello.mode === 'dormant' ? 'stopped' : hello.mode;

@@ -2,15 +2,19 @@
 import { TrmigError } from '../errors.js';
 import { followPollMs } from '../limits.js';
 import type { PartRole, RecordingReader } from '../log/index.js';
+import { checkSpec } from '../machine/index.js';
+import { diskPart } from './recording-folder.js';
 
 /** Paths of the parts. */
 export interface RecordedBase {
   readonly image: string;
   readonly deviceState: string;
+  /** Of the disks, in the spec's order. */
+  readonly disks: readonly string[];
 }
 
 /**
- * The recording's RAM image and device state. With `follow`, a recording that has only just begun is waited for.
+ * The recording's RAM image, device state and disks. With `follow`, a recording that has only just begun is waited for.
  * @throws TrmigError E_RECORDING_UNREADY when it has none; E_RECORDING_*, E_ABORTED
  */
 export async function recordedBase(
@@ -18,12 +22,20 @@ export async function recordedBase(
   follow: boolean,
   signal: AbortSignal | undefined,
 ): Promise<RecordedBase> {
+  const source = `the spec in the recording of '${reader.manifest.machine}'`;
+  const spec = checkSpec(JSON.parse(reader.manifest.spec), { base: '/', source });
+  const diskParts = spec.disks.map((_, i) => diskPart(i));
   for (;;) {
     const { parts, status } = reader.manifest;
     const named = (role: PartRole): string | undefined => parts.find((part) => part.role === role)?.name;
     const [image, deviceState] = [named('ram-image'), named('device-state')];
-    if (image !== undefined && deviceState !== undefined) {
-      return { image: await reader.partPath(image), deviceState: await reader.partPath(deviceState) };
+    const allDisks = diskParts.every((name) => parts.some((part) => part.role === 'disk-layer' && part.name === name));
+    if (image !== undefined && deviceState !== undefined && allDisks) {
+      return {
+        image: await reader.partPath(image),
+        deviceState: await reader.partPath(deviceState),
+        disks: await Promise.all(diskParts.map((name) => reader.partPath(name))),
+      };
     }
     if (!follow || status === 'complete') {
       throw new TrmigError('E_RECORDING_UNREADY', `${reader.dir} has no complete checkpoint to begin from`, {

@@ -13,17 +13,19 @@ import {
   findQemuImg,
   makeLayerFolder,
   newTopLayer,
+  removeGarbage,
   saveDisk,
   startFlatten,
 } from '../disk/index.js';
 import { qcow2HeaderBytesMax } from '../limits.js';
-import type { RecordingReader, RecordingWriter } from '../log/index.js';
+import type { RecordingWriter } from '../log/index.js';
 import { fileError, openFile, publish } from '../log/files.js';
 import {
   findQemu,
   parseQcow2Header,
   readDisks,
   readStart,
+  writeDisks,
   type Layer,
   type Machine,
   type MachineDisk,
@@ -66,47 +68,76 @@ export async function settleDisks(machine: Machine): Promise<void> {
   }
 }
 
-/**
- * What a replay's QEMU is started with: each recorded image, and above those that are written an overlay of the machine's own.
- * @throws TrmigError E_MACHINE_EXISTS for a machine that has disks, E_RECORDING_DAMAGED when one is missing, E_LAYER_REFUSED for one that is not what a recording holds,
- *   E_QEMU_IMG, E_DISK_FULL, E_FILE_ACCESS
- */
-export async function recordedDisks(
-  reader: RecordingReader,
-  spec: MachineSpec,
-  paths: MachinePaths,
-): Promise<MachineDisk[]> {
-  if (spec.disks.length === 0) return [];
-  if ((await readDisks(paths)) !== null) {
-    throw new TrmigError('E_MACHINE_EXISTS', `there is a machine '${spec.name}' with disks of its own`, {
-      hint: 'Choose another --name, or remove it with `trmig rm`.',
-      facts: { name: spec.name },
-    });
-  }
-  const qemuImg = await findQemuImg(await findQemu(spec));
-  const disks: MachineDisk[] = [];
-  await makeLayerFolder(paths);
-  try {
-    for (const [i, disk] of spec.disks.entries()) {
-      const file = await reader.partPath(diskPart(i));
-      const image: Layer = { id: randomUUID(), file, format: 'qcow2', includes: [], origin: 'backing', shared: false };
-      const bytes = await judged(image);
-      const below: MachineDisk = { spec: disk, readonly: disk.readonly, layers: [image] };
-      const top = newTopLayer(paths, below);
-      if (!disk.readonly) await createOverlay(qemuImg, top.file, bytes);
-      disks.push(disk.readonly ? below : { ...below, layers: [image, top] });
-    }
-    return disks;
-  } catch (thrown) {
-    await dropOverlays(disks);
-    throw thrown;
-  }
-}
+/** What a replay's QEMU is started with: each recorded image, and above those that are written an overlay of the machine's own. */
+export class RecordedDisks {
+  private constructor(
+    readonly chains: readonly MachineDisk[],
+    private readonly paths: MachinePaths,
+    /** disks.json as it was. */
+    private readonly before: readonly MachineDisk[] | null,
+  ) {}
 
-/** QEMU did not start with them. Never throws. */
-export async function dropOverlays(disks: readonly MachineDisk[]): Promise<void> {
-  for (const { file, origin } of disks.flatMap(({ layers }) => layers)) {
-    if (origin === 'made') await rm(file, { force: true }).catch(() => undefined);
+  /**
+   * Makes the overlays.
+   * @param base where the recorded images lie, in the spec's order
+   * @param returning the machine may have been here before and left: what it left then has no use when it lives here
+   * @throws TrmigError E_MACHINE_EXISTS for a machine that has disks, E_LAYER_REFUSED for an image that is not what a recording
+   *   holds, E_QEMU_IMG, E_DISK_FULL, E_FILE_ACCESS
+   */
+  static async prepare(
+    base: readonly string[],
+    spec: MachineSpec,
+    paths: MachinePaths,
+    returning: boolean,
+  ): Promise<RecordedDisks> {
+    if (base.length === 0) return new RecordedDisks([], paths, null);
+    const before = await readDisks(paths);
+    if (before !== null && !(returning && before.every(({ left }) => left === true))) {
+      throw new TrmigError('E_MACHINE_EXISTS', `there is a machine '${spec.name}' with disks of its own`, {
+        hint: 'Choose another --name, or remove it with `trmig rm`.',
+        facts: { name: spec.name },
+      });
+    }
+    const qemuImg = await findQemuImg(await findQemu(spec));
+    const disks: MachineDisk[] = [];
+    await makeLayerFolder(paths);
+    try {
+      for (const [i, disk] of spec.disks.entries()) {
+        const file = base[i]!;
+        const image: Layer = {
+          id: randomUUID(),
+          file,
+          format: 'qcow2',
+          includes: [],
+          origin: 'backing',
+          shared: false,
+        };
+        const bytes = await judged(image);
+        const below: MachineDisk = { spec: disk, readonly: disk.readonly, layers: [image] };
+        const top = newTopLayer(paths, below);
+        if (!disk.readonly) await createOverlay(qemuImg, top.file, bytes);
+        disks.push(disk.readonly ? below : { ...below, layers: [image, top] });
+      }
+      return new RecordedDisks(disks, paths, before);
+    } catch (thrown) {
+      await new RecordedDisks(disks, paths, before).discard();
+      throw thrown;
+    }
+  }
+
+  /** The machine lives here: what an earlier stay has left goes. @throws TrmigError E_FILE_ACCESS */
+  async settle(): Promise<void> {
+    if (this.before !== null) await removeGarbage(this.paths);
+  }
+
+  /** It does not, and its QEMU is gone: all is as it was. Never throws. */
+  async discard(): Promise<void> {
+    if (this.chains.length === 0) return;
+    if (this.before === null) await rm(this.paths.disks, { force: true }).catch(() => undefined);
+    else await writeDisks(this.paths, this.before).catch(() => undefined);
+    for (const { file, origin } of this.chains.flatMap(({ layers }) => layers)) {
+      if (origin === 'made') await rm(file, { force: true }).catch(() => undefined);
+    }
   }
 }
 

@@ -9,10 +9,11 @@ import { ImageReader, checkSameBlocks, restoreImage } from '../checkpoint/index.
 import { progressTickMs } from '../limits.js';
 import { RecordingReader, type RecordingManifest } from '../log/index.js';
 import { Machine, checkName, checkSpec, type Home, type MachineSpec, type TracerEvent } from '../machine/index.js';
+import { announce } from './announce.js';
 import { beginContinuation, type Continuation, type ContinueOptions, type RecordedLeg } from './continuation.js';
 import { locate, type LogPosition } from './log-position.js';
 import { recordedBase } from './recorded-base.js';
-import { dropOverlays, recordedDisks } from './recorded-disks.js';
+import { RecordedDisks } from './recorded-disks.js';
 import { ReplayFeed } from './replay-feed.js';
 import { beginTakeOver, type LiveKind, type TakeOver } from './take-over.js';
 
@@ -82,27 +83,31 @@ export interface ReplayResult {
 export async function replayRecording(dir: string, options: ReplayOptions): Promise<ReplayResult> {
   const { home, signal, follow = false, until } = options;
   const reader = await RecordingReader.open(dir);
-  await recordedBase(reader, follow, signal);
+  const base = await recordedBase(reader, follow, signal);
   const target = until === undefined ? null : await locate(reader, until, { follow, signal });
   const spec = replaySpec(reader.manifest, options);
   if (options.name !== undefined && options.live !== 'take-over') await refuseExisting(home, spec.name);
   const continuation = options.record === undefined ? null : await beginContinuation(dir, options.live);
   let takeOver: TakeOver | null = null;
   let machine: Machine | null = null;
+  let disks: RecordedDisks | null = null;
   let keep = false;
   try {
     takeOver = await beginTakeOver(reader, spec.name, { ...options, dir });
     // A fork would answer for the machine's own addresses.
     const offline = options.live !== 'take-over';
-    const chains = await recordedDisks(reader, spec, home.machine(spec.name));
-    const start = { home, paused: true, offline, ...(signal && { signal }) };
-    const disks = chains.length === 0 ? {} : { disks: { chains, topsOnly: false } };
-    machine = await Machine.start(spec, { ...start, ...disks }).catch(async (thrown: unknown) => {
-      await dropOverlays(chains);
-      throw thrown;
+    disks = await RecordedDisks.prepare(base.disks, spec, home.machine(spec.name), !offline);
+    const { chains } = disks;
+    machine = await Machine.start(spec, {
+      home,
+      paused: true,
+      offline,
+      ...(signal && { signal }),
+      ...(chains.length > 0 && { disks: { chains, topsOnly: false } }),
     });
     const result = await new Replay(reader, machine, options, target).conduct(takeOver, continuation);
     keep = result.state !== 'ended';
+    if (result.state === 'live') await disks.settle();
     if (continuation === null || options.record === undefined) return result;
     options.onLive?.(result);
     return {
@@ -112,7 +117,7 @@ export async function replayRecording(dir: string, options: ReplayOptions): Prom
   } finally {
     await continuation?.close();
     if (keep) machine?.close();
-    else await leaveNothing(machine, home, takeOver);
+    else await leaveNothing(machine, home, takeOver, disks);
   }
 }
 
@@ -126,10 +131,17 @@ async function refuseExisting(home: Home, name: string): Promise<void> {
 }
 
 /** A taken-over machine keeps its folder: the ownership journal is in it. */
-async function leaveNothing(machine: Machine | null, home: Home, takeOver: TakeOver | null): Promise<void> {
+async function leaveNothing(
+  machine: Machine | null,
+  home: Home,
+  takeOver: TakeOver | null,
+  disks: RecordedDisks | null,
+): Promise<void> {
   const ran = await takeOver?.cancel();
-  if (machine === null || ran === true) return;
-  await machine.stop({ graceful: false });
+  if (ran === true) return;
+  await machine?.stop({ graceful: false });
+  await disks?.discard();
+  if (machine === null) return;
   if (takeOver === null) await Machine.remove(machine.name, { home }).catch(() => undefined);
 }
 
@@ -299,6 +311,8 @@ class Replay {
     const { tracer } = this.machine;
     const { pauses } = continuation === null ? await tracer.live() : await continuation.live(this.machine);
     await takeOver?.lives();
+    if (takeOver !== null && this.machine.spec.nics.length > 0)
+      await this.machine.withQmp(announce).catch(() => undefined);
     return pauses.totalNs / 1e6;
   }
 

@@ -5,6 +5,7 @@
 //                           ←     accept | refuse
 //   checkpoint              →     unless `accept` says that it is there,
 //   imageChunk … imageEnd   →     (segments overtake the image)
+//   layerBegin … layerEnd   →     for each disk
 //   segment …               →     with those that are there already
 //   shipped                 →     all of it is on disk:
 //                           ←     shipped
@@ -16,11 +17,14 @@ import { ERROR_CODES, TrmigError, asTrmigError, type ErrorCode } from '../errors
 import { ImageReader } from '../checkpoint/index.js';
 import { followPollMs, progressTickMs } from '../limits.js';
 import { RecordingReader, digestLog, type EndDigests, type Segment } from '../log/index.js';
+import { capabilities } from '../wire/capabilities.js';
 import { connect } from '../wire/connect.js';
 import type { SessionFrame, ShippedFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
 import { identity } from './identity.js';
-import { recordedBase } from './recorded-base.js';
+import { sendLayer } from './layer-frames.js';
+import { recordedBase, type RecordedBase } from './recorded-base.js';
+import { diskPart } from './recording-folder.js';
 import { encoderFor, segmentFrame } from './segment-frames.js';
 
 export interface ShipOptions {
@@ -49,7 +53,7 @@ export interface ShipResult {
   /** How many of them the host held already, with the checkpoint; 0 when the checkpoint crossed too. */
   readonly held: number;
   readonly endIcount: number;
-  readonly bytes: { readonly base: number; readonly log: number; readonly total: number };
+  readonly bytes: { readonly base: number; readonly disk: number; readonly log: number; readonly total: number };
 }
 
 /** A copy of a recording that had not ended says so. */
@@ -60,7 +64,7 @@ const completeMsMax = 5_000;
 /** What a shipped recording is called where it is stored: the same for both ends. */
 export const shippedName = (machine: string, uuid: string): string => `${machine.slice(0, 54)}-${uuid.slice(0, 8)}`;
 
-/** Connects to a receiver and ships the recording in `dir`. @throws as `shipRecording`, and E_CONNECT, E_DISKS, E_RECORDING_* */
+/** Connects to a receiver and ships the recording in `dir`. @throws as `shipRecording`, and E_CONNECT, E_RECORDING_* */
 export async function ship(
   dir: string,
   options: ShipOptions & { readonly host: string; readonly port: number },
@@ -68,11 +72,6 @@ export async function ship(
   const { host, port, signal, follow = false } = options;
   const reader = await RecordingReader.open(dir);
   await recordedBase(reader, follow, signal);
-  if (reader.manifest.parts.some(({ role }) => role === 'disk-layer')) {
-    throw new TrmigError('E_DISKS', `${dir} holds disks, which are not shipped yet`, {
-      hint: 'Copy the directory to the other host.',
-    });
-  }
   const link = await connect(host, port, { identity, ...(signal && { signal }) });
   try {
     return await shipRecording(link, reader, options);
@@ -173,8 +172,8 @@ class Shipment {
 
   async send(): Promise<ShippedFrame> {
     const { uuid } = this.reader.manifest;
-    const image = this.#stored === null ? await this.#sendCheckpoint() : null;
-    await Promise.all([image !== null && this.#sendImage(image), this.#sendLog()]);
+    const base = this.#stored === null ? await this.#sendCheckpoint() : null;
+    await Promise.all([base !== null && this.#sendBase(base), this.#sendLog()]);
     const { reason, digests } = await this.#ending();
     const [segments, endIcount] = this.#last === null ? [0, 0] : [this.#last.seq + 1, this.#last.to];
     const end = { reason, segments, endIcount, ...(digests !== null && { digests }) };
@@ -185,20 +184,34 @@ class Shipment {
 
   result({ reason, segments, endIcount }: ShippedFrame): ShipResult {
     const { uuid, machine } = this.reader.manifest;
-    const { base, log } = this.link.bytes.sent;
-    const bytes = { base, log, total: this.progress.sentBytes };
+    const { base, disk, log } = this.link.bytes.sent;
+    const bytes = { base, disk, log, total: this.progress.sentBytes };
     const name = shippedName(machine, uuid);
     const [host, held] = [this.link.peer.host, this.#stored?.segments ?? 0];
     return { uuid, machine, host, name, reason, segments, held, endIcount, bytes };
   }
 
-  /** Returns where the image lies that comes next. */
-  async #sendCheckpoint(): Promise<string> {
+  /** Returns where the rest of it lies. @throws TrmigError E_DISKS when the receiver cannot take its disks */
+  async #sendCheckpoint(): Promise<RecordedBase> {
     const { shift, virtualNs } = this.reader.manifest;
     const base = await recordedBase(this.reader, false, this.options.signal);
+    const { host, capabilities: theirs } = this.link.peer;
+    if (base.disks.length > 0 && !theirs.includes(capabilities.shipDisks)) {
+      throw new TrmigError('E_DISKS', `the trmig on ${host} is older, and does not take recordings with disks`, {
+        hint: 'Install the same trmig there, or copy the directory.',
+        facts: { host },
+      });
+    }
     const deviceState = await readFile(base.deviceState);
     await this.#send({ kind: 'checkpoint', shift, virtualNs, hostNs: 0, deviceState });
-    return base.image;
+    return base;
+  }
+
+  async #sendBase({ image, disks }: RecordedBase): Promise<void> {
+    await this.#sendImage(image);
+    for (const [i, file] of disks.entries()) {
+      await sendLayer(this.link, { id: diskPart(i), file }, i, this.options.signal);
+    }
   }
 
   async #sendImage(path: string): Promise<void> {

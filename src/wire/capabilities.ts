@@ -6,6 +6,8 @@ export const capabilities = {
   columnarLog: 'columnar-log',
   /** `accept` saying how much of a recording is there already, and only the rest of it being shipped. */
   resumeRecording: 'resume-recording',
+  /** The disks of a recording that is shipped. */
+  shipDisks: 'ship-disks',
   /** The short form of a frame's header. */
   shortFrames: 'short-frames',
 } as const;

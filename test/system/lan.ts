@@ -7,12 +7,14 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync
 import { createConnection } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { Cli, listening } from '../../bench/cli.js';
 import { addTap, makeRing, type HostRing } from '../../bench/hosts.js';
 import { TcpClient } from '../../bench/tcp-client.js';
 import { exportDisk, findQemuImg } from '../../src/disk/index.js';
 import { Home, findQemu, formatSpec, readDisks, type Architecture, type MachineDisk } from '../../src/machine/index.js';
+import type { ShipResult } from '../../src/migrate/ship.js';
 import type { MigrationReport } from '../../src/migrate/report.js';
 import { Transcript, consoleText, discontinuity, waitForLines } from './console.js';
 import { withoutNamespaces } from './namespaces.js';
@@ -140,6 +142,38 @@ export class Lan {
     return report;
   }
 
+  /** Records the guest from now on and gives it up; returns the recording. */
+  async recordAway(from: LanHost): Promise<string> {
+    const recording = path.join(from.home.root, 'rec');
+    await from.cli.run(['checkpoint', 'm', '--to', recording, '--for', '3s', '--give-up']);
+    return recording;
+  }
+
+  /** The guest goes on at another host by its recording, and is given up there in turn, or stays. Returns the recording there. */
+  async passOn(from: LanHost, to: LanHost, recording: string, options: { readonly stays: boolean }): Promise<string> {
+    const { t } = this;
+    const { consoleLog } = to.home.machine('m');
+    const before = consoleText(consoleLog).length;
+    const said = await from.cli.run(['ship', recording, `${to.cli.host.address}:${port}`]);
+    const { shipped } = JSON.parse(said.trim().split('\n').at(-1)!) as { shipped: ShipResult };
+    const { base, disk, log, total } = shipped.bytes;
+    t.comment(
+      `${shipped.segments} segments, ${shipped.held} held; base ${base}, disk ${disk}, log ${log} of ${total} bytes`,
+    );
+    if (shipped.held > 0) t.same([base, disk], [0, 0], 'only the log crosses');
+    const there = to.home.recording(shipped.name);
+    this.#transcript.arrives(to.home, before);
+    const legs = options.stays ? [] : ['--record', '--give-up', '--for', '6s'];
+    const replayed = to.cli.run(['replay', there, '--live', '--verify', ...legs]);
+    replayed.catch(() => undefined); // Reported below.
+    await until('it is live there', () => consoleText(consoleLog).length > before + 20);
+    await this.ask(to, 'verify', before, /verify: ok \d+ records/);
+    await replayed;
+    t.equal(discontinuity(this.#transcript.text), null, "the guest's counter goes on");
+    if (!options.stays) t.same(await this.left(to), []);
+    return there;
+  }
+
   /** Says a word to the guest on its serial console, and waits for the answer behind the console's first `after` characters. */
   async ask({ home }: LanHost, word: string, after: number, answer: RegExp): Promise<void> {
     const { consoleSocket, consoleLog } = home.machine('m');
@@ -151,13 +185,16 @@ export class Lan {
     console.destroy();
   }
 
-  /** What is on a host that has no use for it; `lives` is whether the machine lives there. */
+  /** What is on a host that has no use for it, but for recordings; `lives` is whether the machine lives there. */
   async left({ home, cli }: LanHost, lives = false): Promise<string[]> {
     const own = (await this.disks(home)).flatMap(({ layers }) =>
       layers.map(({ file }) => path.relative(home.root, file)),
     );
     const pid = processesHere(home)[0]?.pid ?? 0;
-    const left = (lives ? leftBeside(home, pid) : leftOn(home)).filter((one) => !own.includes(one));
+    const recorded = /^(recordings|rec)\//;
+    const left = (lives ? leftBeside(home, pid) : leftOn(home)).filter(
+      (one) => !own.includes(one) && !recorded.test(one),
+    );
     const links = JSON.parse(await cli.host.exec('ip', ['-json', 'link'])) as { ifname: string; flags: string[] }[];
     const taps = links.filter(({ ifname }) => !['lo', 'br0', 'link0'].includes(ifname));
     const strange = taps.filter(({ flags }) => flags.includes('LOWER_UP') !== lives).map(({ ifname }) => ifname);
@@ -181,6 +218,12 @@ export class Lan {
       `${layers} layers, ${files} files, journal ${bytes(ownership)} bytes, disks.json ${bytes(disks)} bytes` +
       (resident ? `, QEMU has ${(Number(resident) / 1024).toFixed(0)} MiB` : '')
     );
+  }
+
+  /** Datagrams for the guest's first nic, in bursts, until the test ends. */
+  bombard(): void {
+    const script = fileURLToPath(new URL('udp-burst-process.js', import.meta.url));
+    this.hosts.client.spawn(process.execPath, [script, addressOf(0, 10), '7'], { stdio: 'ignore' });
   }
 
   /** A client of the guest's first nic, beside those that `boot` has connected. */

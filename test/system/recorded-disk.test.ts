@@ -8,7 +8,6 @@ import { verifyRecording } from '../../src/log/index.js';
 import { Machine, parseSpec, readDisks } from '../../src/machine/index.js';
 import { recordMachine } from '../../src/migrate/record.js';
 import { replayRecording } from '../../src/migrate/replay.js';
-import { ship } from '../../src/migrate/ship.js';
 import { waitForLines } from './console.js';
 import { generously, guestFile, stage } from './stage.js';
 
@@ -28,7 +27,6 @@ t.test('a guest with a disk is recorded and replayed', generously, async (t) => 
   const machine = await Machine.start(parseSpec(JSON.stringify(spec), { base: '/', source: 'test' }), { home: a });
   await waitForLines(machine.consoleLog, 3);
   const rec = join(folder, 'rec');
-  await t.rejects(recordMachine(machine, rec, { durationMs: 0, giveUp: true }), { code: 'E_DISKS' });
   const recorded = await recordMachine(machine, rec, { durationMs: 4_000 });
   t.equal(recorded.reason, 'duration');
   await waitForLines(machine.consoleLog, 3);
@@ -53,7 +51,6 @@ t.test('a guest with a disk is recorded and replayed', generously, async (t) => 
   t.match(await readDisks(copy.paths), [{ layers: [{ file: part, origin: 'backing' }, { origin: 'made' }] }]);
   await t.rejects(replayRecording(rec, { home: b, live: 'fork' }), { code: 'E_MACHINE_EXISTS' });
   t.equal(readdirSync(copy.paths.layers).length, 1, 'what was refused left no layer');
-  await t.rejects(ship(rec, { host: '127.0.0.1', port: 9 }), { code: 'E_DISKS' });
 
   // A recording from elsewhere may name what it likes: QEMU does not get to see it.
   execFileSync('sh', ['-c', 'cp -r "$1" "$2"', 'sh', rec, `${rec}-evil`]);
