@@ -22,20 +22,19 @@ export async function recordedBase(
   follow: boolean,
   signal: AbortSignal | undefined,
 ): Promise<RecordedBase> {
-  const source = `the spec in the recording of '${reader.manifest.machine}'`;
-  const spec = checkSpec(JSON.parse(reader.manifest.spec), { base: '/', source });
-  const diskParts = spec.disks.map((_, i) => diskPart(i));
   for (;;) {
     const { parts, status } = reader.manifest;
     const named = (role: PartRole): string | undefined => parts.find((part) => part.role === role)?.name;
     const [image, deviceState] = [named('ram-image'), named('device-state')];
-    const allDisks = diskParts.every((name) => parts.some((part) => part.role === 'disk-layer' && part.name === name));
-    if (image !== undefined && deviceState !== undefined && allDisks) {
-      return {
-        image: await reader.partPath(image),
-        deviceState: await reader.partPath(deviceState),
-        disks: await Promise.all(diskParts.map((name) => reader.partPath(name))),
-      };
+    if (image !== undefined && deviceState !== undefined) {
+      const disks = diskParts(reader);
+      if (disks.every((name) => parts.some((part) => part.role === 'disk-layer' && part.name === name))) {
+        return {
+          image: await reader.partPath(image),
+          deviceState: await reader.partPath(deviceState),
+          disks: await Promise.all(disks.map((name) => reader.partPath(name))),
+        };
+      }
     }
     if (!follow || status === 'complete') {
       throw new TrmigError('E_RECORDING_UNREADY', `${reader.dir} has no complete checkpoint to begin from`, {
@@ -46,4 +45,10 @@ export async function recordedBase(
     await new Promise((resolve) => setTimeout(resolve, followPollMs));
     await reader.refresh();
   }
+}
+
+/** Names of the parts that hold the disks which the recorded machine's spec asks for. */
+function diskParts({ manifest }: RecordingReader): string[] {
+  const source = `the spec in the recording of '${manifest.machine}'`;
+  return checkSpec(JSON.parse(manifest.spec), { base: '/', source }).disks.map((_, i) => diskPart(i));
 }

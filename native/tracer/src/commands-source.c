@@ -6,6 +6,7 @@
 #include "commands.h"
 
 #include "clock.h"
+#include "counting.h"
 #include "ram.h"
 
 #include <unistd.h>
@@ -15,10 +16,8 @@ enum { IDLE_SHARE = 20 };
 
 static void end_probe(Request *request)
 {
-    uint64_t instructions = 0;
-    const uint64_t before = request->begun_instructions;
-    request_fail_if(request, mode_probe_end(&instructions));
-    request_reply(request, "instructions", "%" PRIu64, instructions - before);
+    const uint64_t instructions = counting_probe_end() - request->begun_instructions;
+    request_reply(request, "instructions", "%" PRIu64, instructions);
     request_reply(request, "busyNs", "%" PRIu64, mode_vcpu_busy_ns() - request->begun_busy_ns);
     request_reply(request, "ns", "%" PRIu64, host_ns() - request->begun_ns);
 }
@@ -30,7 +29,7 @@ static void measure_probe(Request *request)
     const uint64_t busy_ns = mode_vcpu_busy_ns() - request->begun_busy_ns;
     request->begun_ns = host_ns();
     request->begun_busy_ns = mode_vcpu_busy_ns();
-    request->begun_instructions = mode_probe_instructions();
+    request->begun_instructions = counting_probed();
     request->then = end_probe;
     /* A guest that sleeps shows no speed, however long one looks. */
     request->then_ns = request->begun_ns + (busy_ns > half_ns / IDLE_SHARE ? half_ns : 0);
@@ -44,7 +43,7 @@ void run_probe(Request *request)
     }
     request->begun_ns = host_ns();
     request->begun_busy_ns = mode_vcpu_busy_ns();
-    request_fail_if(request, mode_probe_begin());
+    request_fail_if(request, counting_probe());
     note_pause("probe", host_ns() - request->begun_ns);
     request->then = measure_probe;
     request->then_ns = request->begun_ns + (uint64_t)ms * 500000u;

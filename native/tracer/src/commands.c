@@ -6,6 +6,7 @@
 #include "commands.h"
 
 #include "clock.h"
+#include "counting.h"
 #include "feed.h"
 #include "pace.h"
 #include "ram.h"
@@ -343,7 +344,7 @@ int commands_tick(void)
         lease_set(0);
         control_run(&lease_out);
     }
-    const uint64_t counting_since = mode_counting_since_ns();
+    const uint64_t counting_since = counting_since_ns();
     if (counting_since && now - counting_since > COUNTING_MS * 1000000ull) {
         control_run(&stop_counting);
     }

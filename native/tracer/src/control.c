@@ -3,6 +3,7 @@
 #include "control.h"
 
 #include "clock.h"
+#include "counting.h"
 #include "mode.h"
 #include "streams.h"
 
@@ -139,7 +140,7 @@ static void run_in_main_loop(void *opaque)
     Request *request = opaque;
     void (*run)(Request *) = request->then ? request->then : request->command->run;
     request->then = NULL;
-    mode_stop_counting();
+    counting_end();
     run(request);
     g_mutex_lock(&shared_lock);
     completed = request;

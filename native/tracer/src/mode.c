@@ -4,6 +4,7 @@
 
 #include "chardevs.h"
 #include "clock.h"
+#include "counting.h"
 #include "flip.h"
 #include "pace.h"
 #include "quiesce.h"
@@ -33,7 +34,6 @@ static bool finished, relinquished, stopped_by_us;
 static FILE *tap_file, *feed_file;
 static pthread_t vcpu_thread;
 static int64_t armed_clocks[2];
-static uint64_t counting_since_ns; /* went live then, and still counts instructions; 0: does not */
 
 Mode mode_get(void) { return __atomic_load_n(&mode, __ATOMIC_ACQUIRE); }
 static void mode_set(Mode next) { __atomic_store_n(&mode, next, __ATOMIC_RELEASE); }
@@ -64,43 +64,6 @@ uint64_t mode_vcpu_busy_ns(void)
 }
 
 static const char restless[] = "the guest's devices do not come to rest: requests stay in flight";
-
-/* For a flip that nothing but the vCPU must know of: a stopped machine's disks would be flushed, which can take long. */
-static void hold_still(void)
-{
-    pause_all_vcpus();
-    cpu_disable_ticks();
-}
-
-static void go_on(void)
-{
-    cpu_enable_ticks();
-    resume_all_vcpus();
-}
-
-/* --- probing: icount alone, to see how fast the guest is --- */
-
-const char *mode_probe_begin(void)
-{
-    if (mode != MODE_DORMANT || !runstate_is_running()) {
-        return "probing needs a dormant guest that runs";
-    }
-    hold_still();
-    flip_icount_on(1);
-    go_on();
-    return NULL;
-}
-
-uint64_t mode_probe_instructions(void) { return (uint64_t)icount_get_raw(); }
-
-const char *mode_probe_end(uint64_t *instructions)
-{
-    hold_still();
-    *instructions = (uint64_t)icount_get_raw();
-    flip_icount_off();
-    go_on();
-    return NULL;
-}
 
 /* --- recording --- */
 
@@ -368,30 +331,12 @@ const char *mode_live(Pauses *pauses, uint64_t *virtual_ns)
     chardevs_unmute();
     mode_set(MODE_DORMANT);
     finished = false;
-    __atomic_store_n(&counting_since_ns, begun, __ATOMIC_RELEASE);
+    counting_begin(begun);
     const uint64_t flipped = host_ns();
     vm_start();
     const uint64_t started = host_ns();
     *pauses = (Pauses){.flip_ns = flipped - begun, .start_ns = started - flipped, .total_ns = started - begun};
     return NULL;
-}
-
-uint64_t mode_counting_since_ns(void) { return __atomic_load_n(&counting_since_ns, __ATOMIC_ACQUIRE); }
-
-void mode_stop_counting(void)
-{
-    if (mode_counting_since_ns() == 0) {
-        return;
-    }
-    const bool was_running = runstate_is_running();
-    if (was_running) {
-        hold_still();
-    }
-    flip_icount_off();
-    if (was_running) {
-        go_on();
-    }
-    __atomic_store_n(&counting_since_ns, 0, __ATOMIC_RELEASE);
 }
 
 const char *mode_live_armed(int stream_fd, uint64_t segment_ms, uint64_t segment_bytes, Pauses *pauses,

@@ -49,11 +49,6 @@ void mode_adopt_vcpu(CPUState *cpu);
 
 /* All below return NULL, or one sentence saying why nothing was done. */
 
-const char *mode_probe_begin(void);
-/* Instructions since mode_probe_begin. */
-uint64_t mode_probe_instructions(void);
-const char *mode_probe_end(uint64_t *instructions);
-
 const char *mode_arm(int shift, int stream_fd, uint64_t segment_ms, uint64_t segment_bytes, bool checkpoint,
                      ArmResult *result);
 /* Closes the log and goes on dormant. The guest runs afterwards, or, when it was stopped by mode_stop, stays stopped. */
@@ -79,13 +74,9 @@ void mode_play_start(void);
 void mode_play_stop(void);
 /* Plays on, after `until` or after a final segment that others follow. */
 const char *mode_continue(uint64_t until);
-/* Dormant but for the counting of instructions, which mode_stop_counting ends: the code that the replay has translated counts
+/* Dormant but for the counting of instructions, which counting_end ends: the code that the replay has translated counts
  * them, and is what the guest goes on with at once. */
 const char *mode_live(Pauses *pauses, uint64_t *virtual_ns);
-/* host_ns() when a guest went live that still counts; 0 for any other. Any thread. */
-uint64_t mode_counting_since_ns(void);
-/* The guest is translated anew as it goes on, and is slow for some ms. Main thread; does nothing when it does not count. */
-void mode_stop_counting(void);
 /* Goes live armed: what the guest does from here on continues the log that was played. */
 const char *mode_live_armed(int stream_fd, uint64_t segment_ms, uint64_t segment_bytes, Pauses *pauses,
                             uint64_t *virtual_ns);
