@@ -61,7 +61,9 @@ function escape(value: string): string {
 function board(spec: MachineSpec): string[] {
   // Named, since QEMU chooses it by the accelerator and the vCPUs: version 2 serves eight of them.
   const gic = spec.smp > 8 ? 3 : 2;
-  const own = spec.board === 'virt' ? `gic-version=${gic}` : `hpet=${spec.hpet ? 'on' : 'off'}`;
+  // Each QEMU would draw its own seeds into the device tree, and a reset, wherever it is replayed, hands them to the guest.
+  const virt = `gic-version=${gic},dtb-randomness=off`;
+  const own = spec.board === 'virt' ? virt : `hpet=${spec.hpet ? 'on' : 'off'}`;
   // QEMU 10.0.2 crashes while it describes virtio-blk's state; nobody reads that description.
   return ['-machine', `${spec.board},${own},suppress-vmdesc=on`];
 }

@@ -21,7 +21,7 @@ t.test('an aarch64 machine is a virt board with an interrupt controller that is 
   const arm = (more: string): string[] =>
     qemuArguments(spec(`arch: aarch64\nkernel: k\n${more}`), { ...plain, paths }).slice(6, 14);
   t.same(arm(''), [
-    ...['-machine', 'virt,gic-version=2,suppress-vmdesc=on', '-accel', 'tcg,thread=single'],
+    ...['-machine', 'virt,gic-version=2,dtb-randomness=off,suppress-vmdesc=on', '-accel', 'tcg,thread=single'],
     ...['-cpu', 'cortex-a57', '-smp', '1'],
   ]);
   t.match(arm('smp: 9\ncpu: max'), ['-machine', /^virt,gic-version=3,/, '-accel', /tcg/, '-cpu', 'max', '-smp', '9']);

@@ -78,13 +78,13 @@ export async function armAndDisarm(machine: Machine, shift: number, ms: number):
   return tape;
 }
 
-/** Records for `ms`, from a checkpoint on; the guest goes on afterwards. */
-export async function record(machine: Machine, shift: number, ms: number): Promise<Recorded> {
+/** Records for so many ms, or until that has come, from a checkpoint on; the guest goes on afterwards. */
+export async function record(machine: Machine, shift: number, until: number | Promise<void>): Promise<Recorded> {
   const { tracer, spec } = machine;
   const tape = new Tape(await tracer.openStream('log'));
   const armed = await tracer.arm({ shift, stream: 'log', ...segments, checkpoint: true });
   const chunks: ImageChunk[] = [];
-  const recorded = new Promise((resolve) => setTimeout(resolve, ms));
+  const recorded = typeof until === 'number' ? new Promise((resolve) => setTimeout(resolve, until)) : until;
   for await (const chunk of captureImage(armed.frozen)) chunks.push(chunk);
   await tracer.thaw(armed.frozen.pid);
   await recorded;

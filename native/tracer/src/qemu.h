@@ -113,11 +113,15 @@ typedef struct {
     F(void, replay_mutex_init, (void))                                                                                 \
     F(void, replay_mutex_lock, (void))                                                                                 \
     F(void, replay_mutex_unlock, (void))                                                                               \
+    F(bool, replay_mutex_locked, (void))                                                                               \
     F(void, replay_init_events, (void))                                                                                \
     F(void, replay_enable_events, (void))                                                                              \
     F(void, replay_finish_events, (void))                                                                              \
     F(bool, replay_has_events, (void))                                                                                 \
     F(void, replay_save_events, (void))                                                                                \
+    F(void, replay_read_events, (void))                                                                                \
+    F(void, replay_async_events, (void))                                                                               \
+    F(bool, replay_checkpoint, (unsigned checkpoint))                                                                  \
     F(void, replay_save_instructions, (void))                                                                          \
     F(void, replay_fetch_data_kind, (void))                                                                            \
     F(bool, replay_next_event_is, (int event))                                                                         \
@@ -144,6 +148,7 @@ typedef struct {
     F(void, icount_account_warp_timer, (void))                                                                         \
     F(CPUState *, qemu_get_cpu, (int index))                                                                           \
     F(bool, qemu_in_vcpu_thread, (void))                                                                               \
+    F(bool, cpu_is_stopped, (CPUState * cpu))                                                                          \
     F(bool, all_cpu_threads_idle, (void))                                                                              \
     F(void, tcg_cflags_set, (CPUState * cpu, uint32_t flags))                                                          \
     F(void, tcg_handle_interrupt, (CPUState * cpu, int mask))                                                          \

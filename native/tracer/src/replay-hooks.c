@@ -2,6 +2,7 @@
 #include "replay-hooks.h"
 
 #include "../../core/events.h"
+#include "mode.h"
 #include "patch.h"
 #include "qemu.h"
 #include "tap.h"
@@ -57,8 +58,99 @@ static void advance_hook(uint64_t icount)
     }
 }
 
+/* The vCPU's loop goes round once or twice while it is being paused. What it would log then could come before or after what
+ * a reset, which pauses it, logs on the main thread: it is left for the first round afterwards. vCPU thread or any. */
+static bool is_paused_vcpu(void) { return qemu_in_vcpu_thread() && cpu_is_stopped(qemu_get_cpu(0)); }
+
+/* Replay mutex held unless dormant. False: not yet. */
+static bool checkpoint_hook(unsigned checkpoint)
+{
+    if (replay_mode == REPLAY_MODE_NONE) {
+        return true;
+    }
+    /* A guest that was stopped just when it asked for its reset gets it where it goes on. */
+    if (is_paused_vcpu() || (replay_mode == REPLAY_MODE_RECORD && mode_finished())) {
+        return false;
+    }
+    const unsigned event = TRMIG_EVENT_CHECKPOINT_WARP_START + checkpoint; /* QEMU counts them from there */
+    replay_save_instructions();
+    if (replay_mode == REPLAY_MODE_RECORD) {
+        replay_put_event((uint8_t)event);
+        return true;
+    }
+    if (!replay_next_event_is((int)event)) {
+        return false;
+    }
+    replay_finish_event();
+    return true;
+}
+
+/* vCPU thread, replay mutex held unless dormant. */
+static void async_events_hook(void)
+{
+    if (replay_mode == REPLAY_MODE_NONE || is_paused_vcpu()) {
+        return;
+    }
+    replay_save_instructions();
+    if (replay_mode == REPLAY_MODE_RECORD) {
+        replay_save_events();
+    } else {
+        replay_read_events();
+    }
+}
+
+typedef struct {
+    run_on_cpu_func func;
+    run_on_cpu_data data;
+    bool done;
+} Errand;
+
+static GMutex errand_lock;
+static GCond errand_done;
+
+/* vCPU thread. */
+static void run_errand(CPUState *cpu, run_on_cpu_data data)
+{
+    Errand *errand = data.host_ptr;
+    errand->func(cpu, errand->data);
+    g_mutex_lock(&errand_lock);
+    errand->done = true;
+    g_cond_broadcast(&errand_done);
+    g_mutex_unlock(&errand_lock);
+}
+
+/* BQL held, and released while it waits. */
+static void run_on_cpu_hook(CPUState *cpu, run_on_cpu_func func, run_on_cpu_data data)
+{
+    if (qemu_in_vcpu_thread() || (replay_mutex_locked() && cpu_is_stopped(cpu))) {
+        func(cpu, data);
+        return;
+    }
+    Errand errand = {.func = func, .data = data};
+    async_run_on_cpu(cpu, run_errand, (run_on_cpu_data){.host_ptr = &errand});
+    bql_unlock();
+    g_mutex_lock(&errand_lock);
+    while (!errand.done) {
+        g_cond_wait(&errand_done, &errand_lock);
+    }
+    g_mutex_unlock(&errand_lock);
+    bql_lock();
+}
+
 const char *replay_hooks_install(void)
 {
-    const char *why = patch_function((void *)replay_exception, (void *)exception_hook);
-    return why ? why : patch_function((void *)replay_advance_current_icount, (void *)advance_hook);
+    const struct {
+        void *function, *replacement;
+    } patches[] = {
+        {(void *)replay_exception, (void *)exception_hook},
+        {(void *)replay_advance_current_icount, (void *)advance_hook},
+        {(void *)replay_checkpoint, (void *)checkpoint_hook},
+        {(void *)replay_async_events, (void *)async_events_hook},
+        {(void *)run_on_cpu, (void *)run_on_cpu_hook},
+    };
+    const char *why = NULL;
+    for (size_t i = 0; i < G_N_ELEMENTS(patches) && !why; i++) {
+        why = patch_function(patches[i].function, patches[i].replacement);
+    }
+    return why;
 }

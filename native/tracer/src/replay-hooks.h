@@ -1,10 +1,13 @@
 /*
- * Two of QEMU's record/replay functions, done better:
+ * Functions of QEMU, done otherwise:
  *
  * - replay_exception: a guest's exceptions are deterministic, so none is logged unless its place among other events of the
  *   same instruction must be told. An aarch64 guest makes thousands a second.
  * - replay_advance_current_icount: while playing, the main loop is not woken for an event that the vCPU itself consumes. Each
  *   such call costs two hand-overs of the replay mutex.
+ * - replay_checkpoint, replay_async_events: nothing for a vCPU that is paused; so a guest's reset replays.
+ * - run_on_cpu: whoever holds the replay mutex does a paused vCPU's errand himself. QEMU waits for the vCPU, which may be waiting
+ *   for that very mutex: one reset of a PC in some dozens would hang for ever.
  *
  * Canaries at the segments' ends replace the check that logged exceptions were.
  *
