@@ -39,8 +39,9 @@ static const char *missing_symbol(void)
         const void *address;
         const char *name;
     } variables[] = {
-        {&replay_mode, "replay_mode"},  {&replay_file, "replay_file"}, {&replay_state, "replay_state"},
-        {timers_state, "timers_state"}, {&use_icount, "use_icount"},   {&RunState_lookup, "RunState_lookup"},
+        {&replay_mode, "replay_mode"},    {&replay_file, "replay_file"}, {&replay_state, "replay_state"},
+        {timers_state, "timers_state"},   {&use_icount, "use_icount"},   {&RunState_lookup, "RunState_lookup"},
+        {main_loop_tlg, "main_loop_tlg"},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(variables); i++) {
         if (!variables[i].address) {
@@ -143,6 +144,18 @@ const char *abi_check_at_load(void)
     return NULL;
 }
 
+/* A timer list begins with its clock: the main loop's must begin with the same one as a new list of that clock. */
+static bool timer_lists_hold(void)
+{
+    bool hold = true;
+    for (int clock = QEMU_CLOCK_HOST; clock < QEMU_CLOCK_MAX; clock++) {
+        QEMUTimerList *list = timerlist_new(clock, NULL, NULL);
+        hold = hold && main_loop_tlg[clock] && *(void **)main_loop_tlg[clock] == *(void **)list;
+        timerlist_free(list);
+    }
+    return hold;
+}
+
 const char *abi_check_vcpu(CPUState *cpu)
 {
     if (*accel_op(OPS_CREATE_VCPU_THREAD) != (void *)rr_start_vcpu_thread ||
@@ -155,6 +168,9 @@ const char *abi_check_vcpu(CPUState *cpu)
     }
     if (*cpu_cflags_next_tb(cpu) != UINT32_MAX) {
         return "this QEMU's CPUState is laid out differently than 10.0's";
+    }
+    if (!timer_lists_hold()) {
+        return "this QEMU's timer lists are laid out differently than 10.0's";
     }
     if (qemu_get_cpu(1)) {
         return "the machine has several vCPUs; a log can hold one (use -smp 1)";

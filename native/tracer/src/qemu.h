@@ -20,6 +20,7 @@
 #define QEMU_WEAK __attribute__((weak))
 
 typedef struct CPUState CPUState;
+typedef struct QEMUTimerList QEMUTimerList;
 typedef struct Chardev Chardev;
 typedef struct AioContext AioContext;
 typedef struct Error Error;
@@ -91,7 +92,7 @@ typedef struct {
 enum { REPLAY_MODE_NONE = 0, REPLAY_MODE_RECORD = 1, REPLAY_MODE_PLAY = 2 };
 enum { CF_USE_ICOUNT = 0x2000 };
 enum { QEMU_CHAR_FEATURE_REPLAY = 2 };
-enum { QEMU_CLOCK_HOST = 2 };
+enum { QEMU_CLOCK_HOST = 2, QEMU_CLOCK_VIRTUAL_RT = 3, QEMU_CLOCK_MAX = 4 };
 
 /* replay/replay-internal.h: struct ReplayState of 10.0. */
 typedef struct {
@@ -161,6 +162,12 @@ typedef struct {
     F(bool, icount_configure, (QemuOpts * opts, Error * *errp))                                                        \
     F(int64_t, cpu_get_clock, (void))                                                                                  \
     F(int64_t, qemu_clock_get_ns, (int type))                                                                          \
+    F(QEMUTimerList *, timerlist_new, (int type, void (*notify)(void *opaque, int type), void *opaque))                \
+    F(void, timerlist_free, (QEMUTimerList * list))                                                                    \
+    F(bool, timerlist_has_timers, (QEMUTimerList * list))                                                              \
+    F(bool, timerlist_expired, (QEMUTimerList * list))                                                                 \
+    F(int64_t, replay_save_clock, (int kind, int64_t clock, int64_t raw_icount))                                       \
+    F(void, replay_put_qword, (int64_t qword))                                                                         \
     F(void, qemu_clock_enable, (int type, bool enabled))                                                               \
     F(void *, cpus_get_accel, (void))                                                                                  \
     F(QemuOptsList *, qemu_find_opts, (const char *group))                                                             \
@@ -215,6 +222,7 @@ extern QEMU_WEAK FILE *replay_file;
 extern QEMU_WEAK ReplayState replay_state;
 extern QEMU_WEAK uint8_t timers_state[];
 extern QEMU_WEAK int use_icount;
+extern QEMU_WEAK QEMUTimerList *main_loop_tlg[];
 extern QEMU_WEAK const QEnumLookup RunState_lookup;
 
 #define bql_lock() bql_lock_impl(__FILE__, __LINE__)

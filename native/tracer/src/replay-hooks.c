@@ -5,6 +5,7 @@
 #include "mode.h"
 #include "patch.h"
 #include "qemu.h"
+#include "sleeps.h"
 #include "tap.h"
 
 /* vCPU thread, replay mutex held unless dormant: the guest is about to take an exception. False: not yet, the log has
@@ -62,17 +63,30 @@ static void advance_hook(uint64_t icount)
  * a reset, which pauses it, logs on the main thread: it is left for the first round afterwards. vCPU thread or any. */
 static bool is_paused_vcpu(void) { return qemu_in_vcpu_thread() && cpu_is_stopped(qemu_get_cpu(0)); }
 
+/* While recording: whether what this checkpoint stands before happens now. */
+static bool happens_now(unsigned event)
+{
+    switch (event) {
+    case TRMIG_EVENT_CHECKPOINT_CLOCK_HOST:
+        return !mode_finished() && sleeps_due(QEMU_CLOCK_HOST);
+    case TRMIG_EVENT_CHECKPOINT_CLOCK_VIRTUAL_RT:
+        return !mode_finished() && sleeps_due(QEMU_CLOCK_VIRTUAL_RT);
+    default:
+        /* A guest that is stopped just when it asks for its reset gets it where it goes on. */
+        return !mode_finished();
+    }
+}
+
 /* Replay mutex held unless dormant. False: not yet. */
 static bool checkpoint_hook(unsigned checkpoint)
 {
     if (replay_mode == REPLAY_MODE_NONE) {
         return true;
     }
-    /* A guest that was stopped just when it asked for its reset gets it where it goes on. */
-    if (is_paused_vcpu() || (replay_mode == REPLAY_MODE_RECORD && mode_finished())) {
+    const unsigned event = TRMIG_EVENT_CHECKPOINT_WARP_START + checkpoint; /* QEMU counts them from there */
+    if (is_paused_vcpu() || (replay_mode == REPLAY_MODE_RECORD && !happens_now(event))) {
         return false;
     }
-    const unsigned event = TRMIG_EVENT_CHECKPOINT_WARP_START + checkpoint; /* QEMU counts them from there */
     replay_save_instructions();
     if (replay_mode == REPLAY_MODE_RECORD) {
         replay_put_event((uint8_t)event);
@@ -83,6 +97,17 @@ static bool checkpoint_hook(unsigned checkpoint)
     }
     replay_finish_event();
     return true;
+}
+
+/* Replay mutex held. While recording; returns `clock_ns`. */
+static int64_t save_clock_hook(int kind, int64_t clock_ns, int64_t raw_icount)
+{
+    if (!sleeps_is_look(QEMU_CLOCK_HOST + kind)) {
+        advance_hook((uint64_t)raw_icount);
+        replay_put_event((uint8_t)(TRMIG_EVENT_CLOCK_HOST + kind));
+        replay_put_qword(clock_ns);
+    }
+    return clock_ns;
 }
 
 /* vCPU thread, replay mutex held unless dormant. */
@@ -145,6 +170,7 @@ const char *replay_hooks_install(void)
         {(void *)replay_exception, (void *)exception_hook},
         {(void *)replay_advance_current_icount, (void *)advance_hook},
         {(void *)replay_checkpoint, (void *)checkpoint_hook},
+        {(void *)replay_save_clock, (void *)save_clock_hook},
         {(void *)replay_async_events, (void *)async_events_hook},
         {(void *)run_on_cpu, (void *)run_on_cpu_hook},
     };

@@ -16,6 +16,7 @@
 #include "pace.h"
 #include "qemu.h"
 #include "replay-hooks.h"
+#include "sleeps.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -107,11 +108,16 @@ static void before_poll(Notifier *notifier, void *data)
     (void)notifier;
     MainLoopPoll *poll = data;
     control_open();
-    if (poll->state == MAIN_LOOP_POLL_FILL && replay_mode == REPLAY_MODE_RECORD) {
-        wake_for_events();
+    if (poll->state != MAIN_LOOP_POLL_FILL) {
+        sleeps_end();
+        return;
     }
-    if (poll->state != MAIN_LOOP_POLL_FILL || replay_mode != REPLAY_MODE_PLAY || !replay_state.has_unread_data ||
-        replay_state.instruction_count != 0 || replay_state.data_kind == TRMIG_EVENT_END) {
+    if (replay_mode == REPLAY_MODE_RECORD) {
+        wake_for_events();
+        sleeps_begin();
+    }
+    if (replay_mode != REPLAY_MODE_PLAY || !replay_state.has_unread_data || replay_state.instruction_count != 0 ||
+        replay_state.data_kind == TRMIG_EVENT_END) {
         return;
     }
     switch (replay_state.data_kind) {
