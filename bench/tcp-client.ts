@@ -35,7 +35,8 @@ export class TcpClient {
 }
 
 const messageBytes = 8;
-const lastAnswersMs = 5_000;
+/** The longest that TCP waits before it sends again what was lost while the guest was away (Linux's TCP_RTO_MAX). */
+const lastAnswersMs = 120_000;
 
 async function main(host: string, port: number, intervalMs: number): Promise<void> {
   const sentAtMs: number[] = [];
