@@ -1,8 +1,8 @@
 // Where a recording's checkpoint lies: the parts without which its log is of no use.
 import { TrmigError } from '../errors.js';
 import { followPollMs } from '../limits.js';
-import type { PartRole, RecordingReader } from '../log/index.js';
-import { checkSpec } from '../machine/index.js';
+import type { PartRole, RecordingManifest, RecordingReader } from '../log/index.js';
+import { checkSpec, type MachineSpec } from '../machine/index.js';
 import { diskPart } from './recording-folder.js';
 
 /** Paths of the parts. */
@@ -49,6 +49,10 @@ export async function recordedBase(
 
 /** Names of the parts that hold the disks which the recorded machine's spec asks for. */
 function diskParts({ manifest }: RecordingReader): string[] {
-  const source = `the spec in the recording of '${manifest.machine}'`;
-  return checkSpec(JSON.parse(manifest.spec), { base: '/', source }).disks.map((_, i) => diskPart(i));
+  return recordedSpec(manifest).disks.map((_, i) => diskPart(i));
+}
+
+/** The recorded machine's spec, as its manifest says it. @throws TrmigError E_SPEC */
+export function recordedSpec({ machine, spec }: RecordingManifest): MachineSpec {
+  return checkSpec(JSON.parse(spec), { base: '/', source: `the spec in the recording of '${machine}'` });
 }

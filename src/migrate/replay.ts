@@ -8,11 +8,11 @@ import { TrmigError, asTrmigError } from '../errors.js';
 import { ImageReader, checkSameBlocks, restoreImage } from '../checkpoint/index.js';
 import { progressTickMs } from '../limits.js';
 import { RecordingReader, type RecordingManifest } from '../log/index.js';
-import { Machine, checkName, checkSpec, type Home, type MachineSpec, type TracerEvent } from '../machine/index.js';
+import { Machine, checkName, type Home, type MachineSpec, type TracerEvent } from '../machine/index.js';
 import { announce } from './announce.js';
 import { beginContinuation, type Continuation, type ContinueOptions, type RecordedLeg } from './continuation.js';
 import { locate, type LogPosition } from './log-position.js';
-import { recordedBase } from './recorded-base.js';
+import { recordedBase, recordedSpec } from './recorded-base.js';
 import { RecordedDisks } from './recorded-disks.js';
 import { ReplayFeed } from './replay-feed.js';
 import { beginTakeOver, type LiveKind, type TakeOver } from './take-over.js';
@@ -146,8 +146,7 @@ async function leaveNothing(
 }
 
 function replaySpec(manifest: RecordingManifest, { name, live }: ReplayOptions): MachineSpec {
-  const source = `the spec in the recording of '${manifest.machine}'`;
-  const spec = checkSpec(JSON.parse(manifest.spec), { base: '/', source });
+  const spec = recordedSpec(manifest);
   const suffix = live === 'take-over' ? '' : live === 'fork' ? '-fork' : '-replay';
   // The recording has copies of its own.
   const disks = spec.disks.map((disk) => ({ ...disk, shared: false }));

@@ -66,14 +66,16 @@ static bool is_paused_vcpu(void) { return qemu_in_vcpu_thread() && cpu_is_stoppe
 /* While recording: whether what this checkpoint stands before happens now. */
 static bool happens_now(unsigned event)
 {
+    if (mode_finished()) {
+        return false; /* A guest that is stopped just when it asks for its reset gets it where it goes on. */
+    }
     switch (event) {
     case TRMIG_EVENT_CHECKPOINT_CLOCK_HOST:
-        return !mode_finished() && sleeps_due(QEMU_CLOCK_HOST);
+        return sleeps_due(QEMU_CLOCK_HOST);
     case TRMIG_EVENT_CHECKPOINT_CLOCK_VIRTUAL_RT:
-        return !mode_finished() && sleeps_due(QEMU_CLOCK_VIRTUAL_RT);
+        return sleeps_due(QEMU_CLOCK_VIRTUAL_RT);
     default:
-        /* A guest that is stopped just when it asks for its reset gets it where it goes on. */
-        return !mode_finished();
+        return true;
     }
 }
 
