@@ -92,7 +92,9 @@ typedef struct {
 enum { REPLAY_MODE_NONE = 0, REPLAY_MODE_RECORD = 1, REPLAY_MODE_PLAY = 2 };
 enum { CF_USE_ICOUNT = 0x2000 };
 enum { QEMU_CHAR_FEATURE_REPLAY = 2 };
-enum { QEMU_CLOCK_HOST = 2, QEMU_CLOCK_VIRTUAL_RT = 3, QEMU_CLOCK_MAX = 4 };
+enum { QEMU_CLOCK_VIRTUAL = 1, QEMU_CLOCK_HOST = 2, QEMU_CLOCK_VIRTUAL_RT = 3, QEMU_CLOCK_MAX = 4 };
+/* Of a timer that the guest does not see. */
+enum { QEMU_TIMER_ATTR_EXTERNAL = 1 };
 
 /* replay/replay-internal.h: struct ReplayState of 10.0. */
 typedef struct {
@@ -133,6 +135,11 @@ typedef struct {
     F(void, replay_put_event, (uint8_t event))                                                                         \
     F(void, replay_put_dword, (uint32_t dword))                                                                        \
     F(void, qemu_notify_event, (void))                                                                                 \
+    F(void, qemu_clock_notify, (int type))                                                                             \
+    F(void, qemu_timer_notify_cb, (void *opaque, int type))                                                            \
+    F(int64_t, qemu_clock_deadline_ns_all, (int type, int attributes))                                                 \
+    F(void, aio_notify, (AioContext * ctx))                                                                            \
+    F(AioContext *, iohandler_get_aio_context, (void))                                                                 \
     F(void, replay_register_char_driver, (Chardev * chr))                                                              \
     F(void, qemu_chr_set_feature, (Chardev * chr, int feature))                                                        \
     F(Chardev *, qemu_chr_find, (const char *name))                                                                    \

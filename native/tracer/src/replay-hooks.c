@@ -7,6 +7,7 @@
 #include "qemu.h"
 #include "sleeps.h"
 #include "tap.h"
+#include "wakeups.h"
 
 /* vCPU thread, replay mutex held unless dormant: the guest is about to take an exception. False: not yet, the log has
  * another event before it. */
@@ -28,12 +29,6 @@ static bool exception_hook(void)
     }
 }
 
-static bool is_for_vcpu(unsigned event)
-{
-    return event == TRMIG_EVENT_INTERRUPT || event == TRMIG_EVENT_EXCEPTION || event == TRMIG_EVENT_RANDOM ||
-           event == TRMIG_EVENT_CHECKPOINT_WARP_ACCOUNT;
-}
-
 /* Replay mutex held: `icount` instructions have been executed. */
 static void advance_hook(uint64_t icount)
 {
@@ -52,10 +47,18 @@ static void advance_hook(uint64_t icount)
         if (replay_state.instruction_count == 0) {
             g_assert(replay_state.data_kind == TRMIG_EVENT_INSTRUCTION);
             replay_finish_event();
-            if (!is_for_vcpu(replay_state.data_kind) || all_cpu_threads_idle()) {
-                qemu_notify_event();
+            if (!wakeups_vcpu_is_next() || all_cpu_threads_idle()) {
+                wakeups_main_loop();
             }
         }
+    }
+}
+
+/* Replay mutex held while recording. QEMU's own would ask for the mutex that replay-mutex.c has replaced. */
+static void save_instructions_hook(void)
+{
+    if (replay_file && replay_mode == REPLAY_MODE_RECORD) {
+        advance_hook((uint64_t)icount_get_raw());
     }
 }
 
@@ -70,6 +73,8 @@ static bool happens_now(unsigned event)
         return false; /* A guest that is stopped just when it asks for its reset gets it where it goes on. */
     }
     switch (event) {
+    case TRMIG_EVENT_CHECKPOINT_WARP_START:
+        return sleeps_warp_begins();
     case TRMIG_EVENT_CHECKPOINT_CLOCK_HOST:
         return sleeps_due(QEMU_CLOCK_HOST);
     case TRMIG_EVENT_CHECKPOINT_CLOCK_VIRTUAL_RT:
@@ -171,6 +176,7 @@ const char *replay_hooks_install(void)
     } patches[] = {
         {(void *)replay_exception, (void *)exception_hook},
         {(void *)replay_advance_current_icount, (void *)advance_hook},
+        {(void *)replay_save_instructions, (void *)save_instructions_hook},
         {(void *)replay_checkpoint, (void *)checkpoint_hook},
         {(void *)replay_save_clock, (void *)save_clock_hook},
         {(void *)replay_async_events, (void *)async_events_hook},

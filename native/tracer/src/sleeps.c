@@ -28,6 +28,19 @@ bool sleeps_due(int clock)
     return due;
 }
 
+bool sleeps_warp_begins(void)
+{
+    static int64_t begun_deadline_ns;
+    const int64_t deadline_ns = qemu_clock_deadline_ns_all(QEMU_CLOCK_VIRTUAL, ~QEMU_TIMER_ATTR_EXTERNAL);
+    const bool begun = *timers_i64(TIMERS_WARP_START) != -1;
+    if (deadline_ns < 0 || (begun && deadline_ns > 0 && deadline_ns >= begun_deadline_ns)) {
+        looks |= bit(QEMU_CLOCK_VIRTUAL_RT);
+        return false;
+    }
+    begun_deadline_ns = deadline_ns;
+    return true;
+}
+
 bool sleeps_is_look(int clock)
 {
     if (qemu_in_vcpu_thread() || !(looks & bit(clock))) {

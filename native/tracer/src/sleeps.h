@@ -18,6 +18,11 @@ void sleeps_end(void);
 /* Whether a timer of this clock (QEMU_CLOCK_HOST, QEMU_CLOCK_VIRTUAL_RT) is due, by a look that is not logged. Main thread. */
 bool sleeps_due(int clock);
 
+/* Whether the warp of the guest's clock, which the main loop is about to begin because the vCPU sleeps, is to begin now. While one
+ * is under way that ends no later, QEMU's code changes nothing: its reading of VIRTUAL_RT, which follows, is then a look.
+ * Main thread, replay mutex held, while recording. */
+bool sleeps_warp_begins(void);
+
 /* Whether this reading of that clock is such a look, and so no event. Replay mutex held. */
 bool sleeps_is_look(int clock);
 

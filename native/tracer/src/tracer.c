@@ -16,7 +16,9 @@
 #include "pace.h"
 #include "qemu.h"
 #include "replay-hooks.h"
+#include "replay-mutex.h"
 #include "sleeps.h"
+#include "wakeups.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -64,18 +66,12 @@ static void vcpu_init(qemu_plugin_id_t id, unsigned int index)
     mode_adopt_vcpu(cpu);
 }
 
-static void nothing(CPUState *cpu, run_on_cpu_data data)
-{
-    (void)cpu;
-    (void)data;
-}
-
 /* While recording, a disk's completion or a packet waits in QEMU's queue for the vCPU's next round, and a vCPU that sleeps in
  * HLT goes round only when a timer wakes it: work for it wakes it now. Main thread, BQL and replay mutex held. */
 static void wake_for_events(void)
 {
     if (replay_has_events() && all_cpu_threads_idle()) {
-        async_run_on_cpu(qemu_get_cpu(0), nothing, (run_on_cpu_data){.host_ptr = NULL});
+        wakeups_vcpu();
     }
 }
 
@@ -165,6 +161,12 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
         return refuse(why);
     }
     why = replay_hooks_install();
+    if (!why) {
+        why = wakeups_install();
+    }
+    if (!why) {
+        why = replay_mutex_install();
+    }
     if (why) {
         return refuse(why);
     }
