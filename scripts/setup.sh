@@ -28,6 +28,7 @@ need libzstd-dev test -e /usr/include/zstd.h
 need python3 has python3
 need cpio has cpio
 need iproute2 has tc
+need openssl has openssl
 need e2fsprogs test -x /sbin/mkfs.ext4
 # For the other architecture's guest. Its C library's headers and libraries lie beside the host's own.
 case $(uname -m) in

@@ -50,6 +50,24 @@ export const ERROR_CODES = {
     'retry',
   ),
   E_LISTEN: code('trmig cannot listen on that address', 'Choose another port or address.', 69),
+  E_TLS: code(
+    'One side encrypts the connection, the other does not, or they could not agree how',
+    'Say --plaintext on both sides or on neither.',
+    76,
+  ),
+  E_UNTRUSTED: code(
+    'A host showed a key that the other one does not trust',
+    'On the host that is to be trusted: trmig keys show | ssh OTHER trmig keys trust -',
+    77,
+  ),
+  E_KEY_EXPIRED: code(
+    "A host's key has expired",
+    'On that host: trmig keys init --renew; trmig keys show | ssh OTHER trmig keys trust - --replace',
+    77,
+  ),
+  // keys
+  E_KEYS_MISSING: code('This host has no key yet', 'Make it: trmig keys init', 78),
+  E_KEYS: code('The keys cannot be used', 'Read the reason in the message; docs/cli.md shows `trmig keys`.', 78),
   E_TRACER_FRAME: code(
     "The tracer's log stream is not well formed",
     'Check that tracer and trmig are of one build.',

@@ -52,6 +52,10 @@ export {
 
 export { checkRecording, type WholeCheck } from './forensics/check-recording.js';
 
+// Keys
+export { KeyRing } from './keys/index.js';
+export { dayOf, type Certificate, type Credentials, type Security, type TrustedHost } from './wire/index.js';
+
 // Migration
 export { migrate, type MigrateOptions } from './migrate/migrate.js';
 export { receive, type ReceiveOptions, type Receiver } from './migrate/receiver.js';

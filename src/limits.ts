@@ -38,6 +38,18 @@ export const wireIdleMs = 10_000;
 if (wireIdleMs < 4 * wireHeartbeatMs) throw new Error('limits: a single lost heartbeat would end the connection');
 if (wirePayloadBytesMax < segmentPayloadBytesMax) throw new Error('limits: a segment would not fit a frame');
 
+// --- keys ---
+/** How long a host's key is good for: long enough that nobody is surprised monthly, short enough that a lost one ends. */
+export const keyDays = 730;
+/** `trmig doctor` warns so long before. */
+export const keyWarnDays = 30;
+/** A certificate in PEM; real ones have less than 1 KiB, with RSA keys some 2 KiB. */
+export const certificateBytesMax = 64 * KIB;
+/** Hosts that one host trusts; all are looked at for each connection. */
+export const trustedHostsMax = 1024;
+/** openssl makes a key's certificate in milliseconds; a host without entropy may take longer. */
+export const opensslMsMax = 30_000;
+
 // --- log, recordings ---
 /** zstd window of a link's log (1 MiB): several seconds of log to match against, and 1 MiB a decoder must hold. */
 export const logWindowLog = 20;

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../cli/base-command.js';
 import { progressText, resultLines } from '../cli/migration-text.js';
+import { plaintextFlag } from '../cli/plaintext.js';
 import { formatMs } from '../cli/quantities.js';
 import { StatusLine } from '../cli/status-line.js';
 import { requireAddress, requireDuration, requireShare } from '../cli/typed-values.js';
@@ -12,7 +13,7 @@ export default class Migrate extends BaseCommand<typeof Migrate> {
   static override summary = 'Move a running machine to another host.';
   static override description =
     'Ships a checkpoint of the machine while it runs, then its log; the other host replays it, catches up and takes over. ' +
-    'There `trmig receive` must be running.\n\n' +
+    'There `trmig receive` must be running, and each host must trust the other (`trmig keys`).\n\n' +
     'Ctrl-C, or whatever fails before the machine has been given away, leaves it running here. Writes report.json and ' +
     'report.html, however it ends.';
   static override examples = [
@@ -45,6 +46,7 @@ export default class Migrate extends BaseCommand<typeof Migrate> {
       summary: 'Where the report goes; the state directory when left out.',
       helpValue: 'DIR',
     }),
+    plaintext: plaintextFlag,
   };
 
   /** Who reads the output may go; the migration goes on. */
@@ -53,7 +55,7 @@ export default class Migrate extends BaseCommand<typeof Migrate> {
   }
 
   async run(): Promise<void> {
-    const { Machine, migrate, writeReport } = await import('../index.js');
+    const { KeyRing, Machine, migrate, writeReport } = await import('../index.js');
     const address = requireAddress(this.args.to);
     const migrationId = randomUUID();
     const home = await this.home();
@@ -63,6 +65,7 @@ export default class Migrate extends BaseCommand<typeof Migrate> {
     try {
       const result = await migrate(machine, {
         ...address,
+        security: new KeyRing(home).security(this.flags.plaintext),
         migrationId,
         policy,
         verify: this.flags.verify,

@@ -1,5 +1,6 @@
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../cli/base-command.js';
+import { plaintextFlag } from '../cli/plaintext.js';
 import { requireAddress } from '../cli/typed-values.js';
 import type { DestinationResult, ReceiveOptions, ShippedRecording, TrmigError } from '../index.js';
 
@@ -7,8 +8,8 @@ export default class Receive extends BaseCommand<typeof Receive> {
   static override summary = 'Take machines and recordings that other hosts send.';
   static override description =
     'Listens for `trmig migrate` and `trmig ship`. Machines that arrive run on this host; recordings are stored in the ' +
-    'state directory. Ctrl-C stops listening and cancels what has not been handed over yet. There is no encryption and no ' +
-    'authentication yet: listen on networks that you trust.';
+    'state directory. Ctrl-C stops listening and cancels what has not been handed over yet. Off loopback the link is ' +
+    'encrypted, and only hosts that this one trusts are listened to (`trmig keys`).';
   static override examples = [
     '<%= config.bin %> receive --listen 10.0.0.2:7600',
     {
@@ -23,10 +24,11 @@ export default class Receive extends BaseCommand<typeof Receive> {
       default: '127.0.0.1:7600',
     }),
     once: Flags.boolean({ summary: 'End after one machine or recording; the exit code says whether it arrived.' }),
+    plaintext: plaintextFlag,
   };
 
   async run(): Promise<void> {
-    const { receive, receiveRecording } = await import('../index.js');
+    const { KeyRing, receive, receiveRecording } = await import('../index.js');
     const { host, port } = requireAddress(this.flags.listen, '0.0.0.0');
     const home = await this.home();
     const once = new AbortController();
@@ -39,6 +41,7 @@ export default class Receive extends BaseCommand<typeof Receive> {
       home,
       host,
       port,
+      security: new KeyRing(home).security(this.flags.plaintext),
       signal: this.signal,
       onPhase: (phase, machine, peer) => {
         this.result({ phase: phase.at, machine, peer }, () => `${machine}  ${phase.at}  (from ${peer})`);
@@ -55,7 +58,10 @@ export default class Receive extends BaseCommand<typeof Receive> {
         ended(outcome.error);
       },
       onRefused: (error) => {
-        this.result({ refused: error }, () => `${this.style.warning('refused')}  ${error.message} (${error.code})`);
+        this.result({ refused: error }, () => [
+          `${this.style.warning('refused')}  ${error.message} (${error.code})`,
+          `${this.style.strong('hint:')}    ${error.hint}`,
+        ]);
       },
     };
     const receiver = await receive(options);

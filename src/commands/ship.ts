@@ -1,5 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../cli/base-command.js';
+import { plaintextFlag } from '../cli/plaintext.js';
 import { formatCount, formatSize } from '../cli/quantities.js';
 import { StatusLine, bar } from '../cli/status-line.js';
 import { pairLines } from '../cli/table.js';
@@ -20,17 +21,21 @@ export default class Ship extends BaseCommand<typeof Ship> {
     recording: Args.string({ description: 'Recording (a directory).', required: true }),
     to: Args.string({ description: "The receiver's address, HOST:PORT.", required: true }),
   };
-  static override flags = { follow: Flags.boolean({ char: 'f', summary: 'Go on until the recording is complete.' }) };
+  static override flags = {
+    follow: Flags.boolean({ char: 'f', summary: 'Go on until the recording is complete.' }),
+    plaintext: plaintextFlag,
+  };
 
   async run(): Promise<void> {
-    const { ship } = await import('../index.js');
+    const { KeyRing, ship } = await import('../index.js');
     const status = new StatusLine(process.stderr, !this.jsonWanted);
     const onProgress = (progress: ShipProgress): void => {
       this.progress({ progress });
       status.show(() => progressText(progress));
     };
     const address = requireAddress(this.args.to);
-    const options = { ...address, follow: this.flags.follow, signal: this.signal, onProgress };
+    const security = new KeyRing(await this.home()).security(this.flags.plaintext);
+    const options = { ...address, security, follow: this.flags.follow, signal: this.signal, onProgress };
     const result = await ship(this.args.recording, options).finally(() => status.end());
     const { machine, host, name, reason, segments, held, endIcount, bytes } = result;
     const before = held === 0 ? '' : `, ${held} of them and the checkpoint there already`;

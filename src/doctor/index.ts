@@ -2,6 +2,7 @@
 // Invariant: it changes nothing; the machine that it tries things on lives in a directory of its own and is gone afterwards.
 import { checkAddon, checkDisk, checkGuests, checkMemory, checkNode, checkUserfaultfd } from './host-checks.js';
 import { checkLeftovers, checkQemu, checkTogether, checkTracer } from './qemu-checks.js';
+import { checkKeys } from './key-checks.js';
 import { ARCHITECTURES, type Architecture } from '../machine/index.js';
 import type { CheckContext, Finding } from './finding.js';
 
@@ -25,6 +26,7 @@ export async function* diagnose(context: CheckContext): AsyncGenerator<Finding> 
   yield await checkUserfaultfd();
   yield await checkMemory();
   yield await checkDisk(context);
+  yield await checkKeys(context);
   yield await checkGuests();
   yield await checkLeftovers(context);
 }

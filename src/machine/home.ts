@@ -2,6 +2,7 @@
 //   machines/<name>/   spec.json  process.json  qemu.pid  qemu.log  qmp.sock  tracer.sock  console.sock  console.log
 //                      ownership.log  disks.json  disks/
 //   recordings/<name>/ migrations/<id>/ catalog.db
+//   keys/              host.pem  trusted/<name>.pem
 //
 // Invariant: every folder trmig makes here has mode 0700: who can open tracer.sock owns the guest.
 import { chmod, mkdir, readdir } from 'node:fs/promises';
@@ -62,6 +63,11 @@ export class Home {
 
   get migrations(): string {
     return path.join(this.root, 'migrations');
+  }
+
+  /** This host's key, and the certificates of the hosts it trusts. */
+  get keys(): string {
+    return path.join(this.root, 'keys');
   }
 
   get catalog(): string {

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { assertMovable, type Machine } from '../machine/index.js';
 import { connect } from '../wire/connect.js';
+import type { Security } from '../wire/secure.js';
 import { identity } from './identity.js';
 import { sendMachine, type SourceOptions, type SourceResult } from './source.js';
 
@@ -10,6 +11,8 @@ export interface MigrateOptions extends SourceOptions {
   /** The destination's receiver. */
   readonly host: string;
   readonly port: number;
+  /** Off loopback nothing can be moved without. */
+  readonly security?: Security;
   /** Names the migration in journals and reports; made when it is not given. */
   readonly migrationId?: string;
 }
@@ -18,11 +21,12 @@ export interface MigrateOptions extends SourceOptions {
  * Moves a running machine to the receiver at `host`:`port`.
  * Once connected it never rejects: the result says how it ended, and the machine runs here unless it ended in `retired`
  * (it runs there) or `unresolved` (`trmig status` says what to do).
- * @throws TrmigError E_PROFILE for a machine that is tied to this host; E_CONNECT, E_WIRE_*, E_ABORTED before anything was done to the machine.
+ * @throws TrmigError E_PROFILE for a machine that is tied to this host; E_CONNECT, E_WIRE_*, E_TLS,
+ * E_UNTRUSTED, E_KEY*, E_ABORTED before anything was done to the machine.
  */
 export async function migrate(machine: Machine, options: MigrateOptions): Promise<SourceResult> {
-  const { host, port, signal, migrationId = randomUUID() } = options;
+  const { host, port, security, signal, migrationId = randomUUID() } = options;
   assertMovable(machine.spec);
-  const link = await connect(host, port, { identity, ...(signal && { signal }) });
+  const link = await connect(host, port, { identity, ...(security && { security }), ...(signal && { signal }) });
   return sendMachine(machine, link, migrationId, options);
 }

@@ -6,6 +6,7 @@ import type { Home } from '../machine/index.js';
 import { listen } from '../wire/connect.js';
 import type { OfferFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
+import type { Security } from '../wire/secure.js';
 import { clearAbandoned } from './arrival.js';
 import { receiveMachine, type DestinationResult } from './destination.js';
 import type { DestinationPhase } from './destination-states.js';
@@ -18,6 +19,8 @@ export interface ReceiveOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
+  /** Off loopback nothing can be received without. */
+  readonly security?: Security;
   /** Stops listening and cancels what can still be cancelled. */
   readonly signal?: AbortSignal;
   readonly onPhase?: (phase: DestinationPhase, machine: string, peer: string) => void;
@@ -38,7 +41,7 @@ export interface Receiver {
   close(): Promise<void>;
 }
 
-/** @throws TrmigError E_LISTEN */
+/** @throws TrmigError E_LISTEN, E_KEYS_MISSING, E_KEYS */
 export async function receive(options: ReceiveOptions): Promise<Receiver> {
   // What a receiver before this one left, if it was killed. What cannot be cleared is refused when it is offered again.
   for (const name of await options.home.machineNames()) {
@@ -51,10 +54,11 @@ export async function receive(options: ReceiveOptions): Promise<Receiver> {
     underway.add(done);
     return done.finally(() => underway.delete(done));
   };
-  const onRefused = options.onRefused;
+  const { onRefused, security } = options;
   const listener = await listen(options.host, options.port, {
     identity,
     onLink,
+    ...(security && { security }),
     ...(onRefused && { onRefused }),
   });
   let closing: Promise<void> | null = null;

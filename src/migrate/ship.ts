@@ -21,6 +21,7 @@ import { capabilities } from '../wire/capabilities.js';
 import { connect } from '../wire/connect.js';
 import type { SessionFrame, ShippedFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
+import type { Security } from '../wire/secure.js';
 import { identity } from './identity.js';
 import { sendLayer } from './layer-frames.js';
 import { recordedBase, type RecordedBase } from './recorded-base.js';
@@ -64,15 +65,22 @@ const completeMsMax = 5_000;
 /** What a shipped recording is called where it is stored: the same for both ends. */
 export const shippedName = (machine: string, uuid: string): string => `${machine.slice(0, 54)}-${uuid.slice(0, 8)}`;
 
-/** Connects to a receiver and ships the recording in `dir`. @throws as `shipRecording`, and E_CONNECT, E_RECORDING_* */
-export async function ship(
-  dir: string,
-  options: ShipOptions & { readonly host: string; readonly port: number },
-): Promise<ShipResult> {
-  const { host, port, signal, follow = false } = options;
+export interface ShipTo extends ShipOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Off loopback nothing can be shipped without. */
+  readonly security?: Security;
+}
+
+/**
+ * Connects to a receiver and ships the recording in `dir`.
+ * @throws as `shipRecording`, and E_CONNECT, E_WIRE_*, E_TLS, E_UNTRUSTED, E_KEY*, E_RECORDING_*
+ */
+export async function ship(dir: string, options: ShipTo): Promise<ShipResult> {
+  const { host, port, security, signal, follow = false } = options;
   const reader = await RecordingReader.open(dir);
   await recordedBase(reader, follow, signal);
-  const link = await connect(host, port, { identity, ...(signal && { signal }) });
+  const link = await connect(host, port, { identity, ...(security && { security }), ...(signal && { signal }) });
   try {
     return await shipRecording(link, reader, options);
   } finally {

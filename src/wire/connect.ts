@@ -1,6 +1,7 @@
-// How a connection comes about: TCP, then the handshake, within a time limit. A refusal names both sides' versions, so that
-// a person knows which of the two to replace.
-// Invariant: whatever a stranger sends to the listening port costs it its connection and us nothing else.
+// How a connection comes about: TCP, TLS (secure.ts), then the handshake, all within one time limit. A refusal says what
+// mends it on either side: both versions, or whose key is to be trusted where.
+// Invariants: whatever a stranger sends to the listening port costs it its connection and us nothing else; a peer that is not
+// trusted is told so and nothing more.
 
 import { createServer, connect as connectSocket, type AddressInfo, type Socket } from 'node:net';
 import { TrmigError, asTrmigError } from '../errors.js';
@@ -8,6 +9,7 @@ import { wireHandshakeMs, wireHandshakesMax } from '../limits.js';
 import type { RefuseFrame } from './frames.js';
 import { Link, type LinkOptions, type PeerInfo } from './link.js';
 import { protocolVersionMax, protocolVersionMin } from './parser.js';
+import { encrypts, secureAnswer, secureCall, withoutKeys, type Secured, type Security } from './secure.js';
 
 /** What we say of ourselves, and the versions we speak (the whole range unless a test says otherwise). */
 export interface Identity extends PeerInfo {
@@ -17,8 +19,10 @@ export interface Identity extends PeerInfo {
 
 export interface ConnectOptions {
   readonly identity: Identity;
+  /** Off loopback nothing can be connected to without. */
+  readonly security?: Security;
   readonly signal?: AbortSignal;
-  /** For TCP and handshake together. */
+  /** For TCP, TLS and handshake together. */
   readonly timeoutMs?: number;
   readonly link?: Omit<LinkOptions, 'name'>;
 }
@@ -30,8 +34,8 @@ const speaks = (identity: Identity): { min: number; max: number } => ({
 
 /**
  * Connects to a listening trmig.
- * @throws TrmigError E_CONNECT (unknown host, refused, timeout), E_WIRE_VERSION, E_PEER_REFUSED, E_ABORTED, or a fault of
- * the link.
+ * @throws TrmigError E_CONNECT (unknown host, refused, timeout), E_TLS, E_UNTRUSTED, E_KEY_EXPIRED, E_KEYS_MISSING, E_KEYS,
+ * E_WIRE_VERSION, E_PEER_REFUSED, E_ABORTED, or a fault of the link.
  */
 export async function connect(host: string, port: number, options: ConnectOptions): Promise<Link> {
   const name = `${host}:${port}`;
@@ -43,8 +47,12 @@ export async function connect(host: string, port: number, options: ConnectOption
       ? new TrmigError('E_ABORTED', `connecting to ${name} was cancelled`, { cause: options.signal.reason })
       : new TrmigError('E_CONNECT', `${name} did not answer within ${timeoutMs} ms`, { facts: { host, port } });
   const socket = await dial(host, port, signal, reason);
-  const link = new Link(socket, { ...options.link, name });
-  await guarded(link, signal, reason, () => greet(link, options.identity));
+  const { identity, security = withoutKeys } = options;
+  const { stream, objection } = await secured(socket, signal, reason, () =>
+    secureCall(socket, security, { peer: name, host: identity.host }),
+  );
+  const link = new Link(stream, { ...options.link, name });
+  await guarded(link, signal, reason, () => (objection === null ? greet(link, identity) : refuse(link, objection)));
   return link;
 }
 
@@ -63,6 +71,27 @@ async function dial(host: string, port: number, signal: AbortSignal, reason: () 
   } catch (error) {
     socket.destroy();
     throw error;
+  }
+}
+
+/** Runs one side of TLS; whatever goes wrong, or `signal`, ends the connection. */
+async function secured(
+  socket: Socket,
+  signal: AbortSignal,
+  reason: () => TrmigError,
+  run: () => Promise<Secured>,
+): Promise<Secured> {
+  let onAbort = (): void => undefined;
+  const cancelled = new Promise<never>((_, reject) => (onAbort = () => reject(reason())));
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    if (signal.aborted) throw reason();
+    return await Promise.race([run(), cancelled]);
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }
 
@@ -101,10 +130,21 @@ async function greet(link: Link, identity: Identity): Promise<void> {
   link.opened(reply.version, { trmig: reply.trmig, host: reply.host, capabilities: reply.capabilities });
 }
 
+/** What a handshake may be refused for, under its own code; anything else is E_PEER_REFUSED. */
+const refusalCodes = ['E_WIRE_VERSION', 'E_TLS', 'E_UNTRUSTED', 'E_KEY_EXPIRED'] as const;
+
 function refusal(link: Link, frame: RefuseFrame): TrmigError {
-  const code = frame.code === 'E_WIRE_VERSION' ? 'E_WIRE_VERSION' : 'E_PEER_REFUSED';
+  const code = refusalCodes.find((one) => one === frame.code) ?? 'E_PEER_REFUSED';
   const facts = { peer: link.name, code: frame.code };
   return new TrmigError(code, `${link.name} refused: ${frame.message}`, { hint: frame.hint, facts });
+}
+
+/** Tells the other side why it is not spoken to. @throws the same error, always */
+async function refuse(link: Link, error: TrmigError): Promise<never> {
+  const { code, message, hint } = error;
+  await link.transmit({ kind: 'refuse', code, message, hint });
+  await link.close();
+  throw error;
 }
 
 /** A listening trmig. */
@@ -117,6 +157,8 @@ export interface Listener {
 
 export interface ListenOptions {
   readonly identity: Identity;
+  /** Off loopback nobody can be listened to without. */
+  readonly security?: Security;
   /** Called for each peer that has passed the handshake. What it throws ends that link only. */
   readonly onLink: (link: Link) => void | Promise<void>;
   /** Told of each stranger or misfit; for a log. */
@@ -129,7 +171,7 @@ export interface ListenOptions {
 
 /**
  * Listens for peers. Port 0 lets the system choose.
- * @throws TrmigError E_LISTEN when the address cannot be had.
+ * @throws TrmigError E_LISTEN when the address cannot be had; E_KEYS_MISSING, E_KEYS when this host could admit nobody there.
  */
 export async function listen(host: string, port: number, options: ListenOptions): Promise<Listener> {
   let handshakes = 0;
@@ -153,6 +195,13 @@ export async function listen(host: string, port: number, options: ListenOptions)
   options.signal?.addEventListener('abort', () => void close(), { once: true });
   if (options.signal?.aborted === true) void close();
   const bound = server.address() as AddressInfo;
+  const { security = withoutKeys } = options;
+  if (encrypts(security, bound.address)) {
+    await security.credentials().catch((error: unknown) => {
+      void close();
+      throw error;
+    });
+  }
   return {
     port: bound.port,
     address: bound.address,
@@ -167,23 +216,30 @@ export async function listen(host: string, port: number, options: ListenOptions)
 /** Handshake with a caller; never rejects. */
 async function admit(socket: Socket, options: ListenOptions): Promise<void> {
   const name = `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`;
-  const link = new Link(socket, { ...options.link, name });
   const timeoutMs = options.timeoutMs ?? wireHandshakeMs;
   const reason = (): TrmigError => new TrmigError('E_CONNECT', `${name} did not say hello within ${timeoutMs} ms`);
+  const deadline = AbortSignal.timeout(timeoutMs);
+  const { identity, security = withoutKeys } = options;
   try {
-    await guarded(link, AbortSignal.timeout(timeoutMs), reason, () => welcome(link, options.identity));
+    const { stream, objection } = await secured(socket, deadline, reason, () =>
+      secureAnswer(socket, security, { peer: name, host: identity.host }),
+    );
+    const link = new Link(stream, { ...options.link, name });
+    await guarded(link, deadline, reason, () => welcome(link, identity, objection));
+    Promise.resolve()
+      .then(() => options.onLink(link))
+      .catch((error: unknown) => link.destroy(asTrmigError(error)));
   } catch (error) {
     options.onRefused?.(asTrmigError(error));
-    return;
   }
-  Promise.resolve()
-    .then(() => options.onLink(link))
-    .catch((error: unknown) => link.destroy(asTrmigError(error)));
 }
 
-async function welcome(link: Link, identity: Identity): Promise<void> {
+/** Hears the caller's hello and answers it. A refusal comes after the hello too: sent before, it could be lost with it. */
+async function welcome(link: Link, identity: Identity, objection: TrmigError | null): Promise<void> {
   const hello = await link.receive();
   if (hello === null) throw new TrmigError('E_PEER_GONE', `${link.name} closed the connection without a word`);
+  if (hello.kind === 'refuse') throw refusal(link, hello);
+  if (objection !== null) return refuse(link, objection);
   if (hello.kind !== 'hello')
     throw new TrmigError('E_WIRE_GARBAGE', `${link.name} began with ${hello.kind}, not hello`);
   const { min, max } = speaks(identity);
@@ -192,10 +248,8 @@ async function welcome(link: Link, identity: Identity): Promise<void> {
     const ours = `trmig ${identity.trmig} on ${identity.host} speaks protocol ${min} to ${max}`;
     const theirs = `trmig ${hello.trmig} on ${hello.host} speaks ${hello.versionMin} to ${hello.versionMax}`;
     const older = hello.versionMax < min ? hello.host : identity.host;
-    const refuse = { code: 'E_WIRE_VERSION', message: `${ours}, ${theirs}`, hint: `Upgrade trmig on ${older}.` };
-    await link.transmit({ kind: 'refuse', ...refuse });
-    await link.close();
-    throw new TrmigError('E_WIRE_VERSION', refuse.message, { hint: refuse.hint });
+    const hint = `Upgrade trmig on ${older}.`;
+    return refuse(link, new TrmigError('E_WIRE_VERSION', `${ours}, ${theirs}`, { hint }));
   }
   const { trmig, host, capabilities } = identity;
   await link.transmit({ kind: 'welcome', version, trmig, host, capabilities });

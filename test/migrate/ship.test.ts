@@ -5,20 +5,15 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
-import { writeImage } from '../../src/checkpoint/index.js';
 import { RecordingReader, RecordingWriter, sealSegment, verifyRecording, type Segment } from '../../src/log/index.js';
 import { Home } from '../../src/machine/index.js';
 import { receiveRecording, type ShippedRecording } from '../../src/migrate/receive-recording.js';
 import { receive } from '../../src/migrate/receiver.js';
-import { devicePart, imagePart, lockFolder, writePart } from '../../src/migrate/recording-folder.js';
+import { lockFolder } from '../../src/migrate/recording-folder.js';
 import { ship, type ShipResult } from '../../src/migrate/ship.js';
 import { icount } from '../../src/units.js';
-import { collect, each, facts, folder, randomLog, refusalOf, seeded } from '../log/support.js';
-
-const uuid = '6f1c2f5e-0000-4000-8000-000000000001';
-const blocks = [{ name: 'pc.ram', bytes: 1 << 20, pageBytes: 4096 }];
-const spec = JSON.stringify({ name: 'web', memory: '64M', kernel: '/nowhere/vmlinuz' });
-const digests = { registers: '4e6', devices: 'de', ram: '00ff' };
+import { collect, folder, randomLog, refusalOf, seeded } from '../log/support.js';
+import { digests, record } from './small-recording.js';
 
 type Random = ReturnType<typeof seeded>;
 
@@ -28,32 +23,6 @@ function leg(random: Random, before: readonly Segment[], count: number): Segment
   return randomLog(random, count).map(({ seq, from, payload, ...rest }) =>
     sealSegment({ ...rest, seq: seq + seqs, from: icount(from + to), payload }),
   );
-}
-
-/** `cut`: its writer dies before the end, in the middle of a segment. */
-async function record(
-  dir: string,
-  segments: readonly Segment[],
-  { cut = false, ...more }: { uuid?: string; cut?: boolean } = {},
-): Promise<void> {
-  const writer = await RecordingWriter.create(dir, {
-    ...facts,
-    devices: null,
-    uuid,
-    machine: 'web',
-    spec,
-    blocks,
-    ...more,
-  });
-  await writePart(dir, devicePart, Buffer.from('state'));
-  await writer.addPart(devicePart, 'device-state');
-  await writeImage(join(dir, imagePart), blocks, each([]));
-  await writer.addPart(imagePart, 'ram-image');
-  for (const segment of segments) await writer.append(segment);
-  if (!cut) return writer.complete('given-up', digests);
-  await writer.abort();
-  const growing = join(dir, 'log/0000000000.seg.partial');
-  truncateSync(growing, statSync(growing).size - 1);
 }
 
 async function goOn(dir: string, segments: readonly Segment[]): Promise<void> {
