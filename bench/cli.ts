@@ -5,6 +5,8 @@ import { createWriteStream } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { KeyRing } from '../src/keys/index.js';
+import { Home } from '../src/machine/index.js';
 import type { Host } from './hosts.js';
 
 /** trmig's command line on one host, with that host's own state directory. */
@@ -49,6 +51,17 @@ export class Cli {
   #spawn(args: readonly string[], stdio: StdioOptions): ChildProcess {
     const env = { ...process.env, TRMIG_HOME: this.home };
     return this.host.spawn(process.execPath, [path.resolve('bin/trmig.js'), ...args], { env, stdio });
+  }
+}
+
+/** Makes a key for each host and has all trust each other, as `trmig keys init` and `trmig keys trust` do. */
+export async function exchangeKeys(hosts: readonly Cli[]): Promise<void> {
+  const rings = hosts.map(({ home }) => new KeyRing(new Home(home)));
+  const certificates = await Promise.all(rings.map((ring) => ring.init({ renew: false })));
+  for (const [i, { pem }] of certificates.entries()) {
+    // All these hosts have the name of this machine.
+    const options = { source: 'keys show', name: hosts[i]!.host.name, replace: false };
+    for (const ring of rings) if (ring !== rings[i]) await ring.trust(pem, options);
   }
 }
 

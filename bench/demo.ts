@@ -14,7 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { formatSpec, loadSpec, type MachineSpec } from '../src/machine/index.js';
-import { Cli, listening } from './cli.js';
+import { Cli, exchangeKeys, listening } from './cli.js';
 import { ConsoleWatch } from './console.js';
 import { addTap, makeHosts, type HostPair } from './hosts.js';
 import { TcpClient, type ClientReport } from './tcp-client.js';
@@ -77,6 +77,7 @@ async function demo(hosts: HostPair, folder: string, specName: string): Promise<
     await cli.prepare();
     await addTap(cli.host, 'tap0');
   }
+  await exchangeKeys([a, b]);
 
   say(`host a (${a.host.address}): starting the guest`);
   await a.show(['run', await equip(spec, folder)]);

@@ -5,7 +5,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { Cli, listening } from './cli.js';
+import { Cli, exchangeKeys, listening } from './cli.js';
 import { guestNic, guestSpec, makeDisk, type Workload } from './guest.js';
 import { addTap, type HostPair } from './hosts.js';
 import { patienceMs, type Outcome } from './outcome.js';
@@ -47,6 +47,7 @@ export async function moveByTrmig(options: MoveOptions): Promise<Outcome> {
   const { hosts, workload, folder } = options;
   const [a, b] = [new Cli(hosts.a, path.join(folder, 'a')), new Cli(hosts.b, path.join(folder, 'b'))];
   await Promise.all([a.prepare(), b.prepare()]);
+  await exchangeKeys([a, b]);
   await a.run(commands.run(await writeSpec(options)));
   const sight = new Sight(workload, { source: commands.consoleLog(a.home), destination: commands.consoleLog(b.home) });
   const receiver = b.start(commands.receive(hosts.b.address));

@@ -35,6 +35,10 @@ export const wireHandshakeMs = 5_000;
 export const wireHeartbeatMs = 250;
 /** Nothing heard for so long: the peer is gone. Longer than a stop of the whole host for a fork or a sync. */
 export const wireIdleMs = 10_000;
+/** What a link that is capped may send at once after a rest: a few timer ticks' worth, so that the rate is reached, no more. */
+export const throttleBurstMs = 50;
+/** The lowest cap: below it one chunk of the image holds the link for minutes. */
+export const bandwidthBytesPerSecondMin = 8 * 1000;
 if (wireIdleMs < 4 * wireHeartbeatMs) throw new Error('limits: a single lost heartbeat would end the connection');
 if (wirePayloadBytesMax < segmentPayloadBytesMax) throw new Error('limits: a segment would not fit a frame');
 

@@ -42,6 +42,8 @@ export function resultLines(report: MigrationReport, to: string, reportFile: str
     );
     pairs.push(['  downtime', `${formatMs(report.downtimeMs)}${predicted}`], ['', terms.join(' + ')]);
   }
+  const { bytesPerSecondMax } = report.link;
+  if (bytesPerSecondMax !== null) pairs.push(['  link', `at most ${formatRate(bytesPerSecondMax)}`]);
   pairs.push(
     ['  total', formatMs(totalMs)],
     [

@@ -1,6 +1,7 @@
-// What people type on the command line, as values: durations (`20ms`, `2.5s`), positions in a log, addresses. A bare number
+// What people type on the command line, as values: durations (`20ms`, `2.5s`), rates, positions in a log, addresses. A bare number
 // is refused where a unit could be meant: 20 is twenty seconds to one and twenty milliseconds to another.
 import { TrmigError } from '../errors.js';
+import { bandwidthBytesPerSecondMin } from '../limits.js';
 
 const unitMs: Readonly<Record<string, number>> = { us: 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
@@ -16,6 +17,26 @@ export function requireDuration(text: string, flag: string): number {
   if (ms !== null) return ms;
   throw new TrmigError('E_USAGE', `--${flag} ${text}: this is no duration`, {
     hint: 'Write a number and its unit: 20ms, 2.5s, 10m.',
+    facts: { flag, value: text },
+  });
+}
+
+const rateBytes: Readonly<Record<string, number>> = {
+  ...{ kbit: 125, mbit: 125_000, gbit: 125_000_000 },
+  ...{ 'KB/s': 1e3, 'MB/s': 1e6, 'GB/s': 1e9, 'KiB/s': 2 ** 10, 'MiB/s': 2 ** 20, 'GiB/s': 2 ** 30 },
+};
+
+/**
+ * "100mbit", "12MB/s", "1.5gbit/s" in bytes a second. What may mean bits to one and bytes to another (Mb/s, mbps) is refused.
+ * @throws E_USAGE
+ */
+export function requireRate(text: string, flag: string): number {
+  const match = /^(\d{1,9}(?:\.\d{1,9})?) ?(?:([kmg]bit)(?:\/s)?|([KMG]i?B\/s))$/.exec(text.trim());
+  const bytesPerSecond = match === null ? NaN : Number(match[1]) * rateBytes[(match[2] ?? match[3])!]!;
+  if (bytesPerSecond >= bandwidthBytesPerSecondMin) return bytesPerSecond;
+  const why = match === null ? 'this is no rate' : 'this is less than 64kbit';
+  throw new TrmigError('E_USAGE', `--${flag} ${text}: ${why}`, {
+    hint: 'Write a number and kbit, mbit, gbit, KB/s, MB/s or GB/s: 100mbit, 12MB/s.',
     facts: { flag, value: text },
   });
 }

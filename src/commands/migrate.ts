@@ -3,10 +3,10 @@ import path from 'node:path';
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../cli/base-command.js';
 import { progressText, resultLines } from '../cli/migration-text.js';
-import { plaintextFlag } from '../cli/plaintext.js';
+import { bandwidthFlag, plaintextFlag } from '../cli/link-flags.js';
 import { formatMs } from '../cli/quantities.js';
 import { StatusLine } from '../cli/status-line.js';
-import { requireAddress, requireDuration, requireShare } from '../cli/typed-values.js';
+import { requireAddress, requireDuration, requireRate, requireShare } from '../cli/typed-values.js';
 import type { MigrateOptions, SourceResult } from '../index.js';
 
 export default class Migrate extends BaseCommand<typeof Migrate> {
@@ -46,6 +46,7 @@ export default class Migrate extends BaseCommand<typeof Migrate> {
       summary: 'Where the report goes; the state directory when left out.',
       helpValue: 'DIR',
     }),
+    bandwidth: bandwidthFlag,
     plaintext: plaintextFlag,
   };
 
@@ -57,6 +58,8 @@ export default class Migrate extends BaseCommand<typeof Migrate> {
   async run(): Promise<void> {
     const { KeyRing, Machine, migrate, writeReport } = await import('../index.js');
     const address = requireAddress(this.args.to);
+    const { bandwidth, plaintext } = this.flags;
+    const bytesPerSecondMax = bandwidth === undefined ? undefined : requireRate(bandwidth, 'bandwidth');
     const migrationId = randomUUID();
     const home = await this.home();
     const policy = this.#policy();
@@ -65,7 +68,8 @@ export default class Migrate extends BaseCommand<typeof Migrate> {
     try {
       const result = await migrate(machine, {
         ...address,
-        security: new KeyRing(home).security(this.flags.plaintext),
+        security: new KeyRing(home).security(plaintext),
+        bytesPerSecondMax,
         migrationId,
         policy,
         verify: this.flags.verify,

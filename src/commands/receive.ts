@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../cli/base-command.js';
-import { plaintextFlag } from '../cli/plaintext.js';
+import { plaintextFlag } from '../cli/link-flags.js';
 import { requireAddress } from '../cli/typed-values.js';
 import type { DestinationResult, ReceiveOptions, ShippedRecording, TrmigError } from '../index.js';
 

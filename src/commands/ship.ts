@@ -1,10 +1,10 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../cli/base-command.js';
-import { plaintextFlag } from '../cli/plaintext.js';
+import { bandwidthFlag, plaintextFlag } from '../cli/link-flags.js';
 import { formatCount, formatSize } from '../cli/quantities.js';
 import { StatusLine, bar } from '../cli/status-line.js';
 import { pairLines } from '../cli/table.js';
-import { requireAddress } from '../cli/typed-values.js';
+import { requireAddress, requireRate } from '../cli/typed-values.js';
 import type { ShipProgress } from '../index.js';
 
 export default class Ship extends BaseCommand<typeof Ship> {
@@ -23,6 +23,7 @@ export default class Ship extends BaseCommand<typeof Ship> {
   };
   static override flags = {
     follow: Flags.boolean({ char: 'f', summary: 'Go on until the recording is complete.' }),
+    bandwidth: bandwidthFlag,
     plaintext: plaintextFlag,
   };
 
@@ -34,8 +35,17 @@ export default class Ship extends BaseCommand<typeof Ship> {
       status.show(() => progressText(progress));
     };
     const address = requireAddress(this.args.to);
-    const security = new KeyRing(await this.home()).security(this.flags.plaintext);
-    const options = { ...address, security, follow: this.flags.follow, signal: this.signal, onProgress };
+    const { bandwidth, plaintext } = this.flags;
+    const bytesPerSecondMax = bandwidth === undefined ? undefined : requireRate(bandwidth, 'bandwidth');
+    const security = new KeyRing(await this.home()).security(plaintext);
+    const options = {
+      ...address,
+      security,
+      bytesPerSecondMax,
+      follow: this.flags.follow,
+      signal: this.signal,
+      onProgress,
+    };
     const result = await ship(this.args.recording, options).finally(() => status.end());
     const { machine, host, name, reason, segments, held, endIcount, bytes } = result;
     const before = held === 0 ? '' : `, ${held} of them and the checkpoint there already`;

@@ -351,6 +351,7 @@ export class SourceMetrics {
         total: totalBytes(sent),
         afterBase: this.#bytesAtBase === 0 ? 0 : totalBytes(sent) - this.#bytesAtBase,
       },
+      link: { encrypted: this.link.encrypted, bytesPerSecondMax: this.link.bytesPerSecondMax },
       log: { ...this.#log, wireBytes: sent.log, instructions: this.#last?.to ?? 0 },
       digests: { ram: this.ram, disks: this.disks, devices: compare('devices'), registers: compare('registers') },
       pacing: {

@@ -13,6 +13,8 @@ export interface MigrateOptions extends SourceOptions {
   readonly port: number;
   /** Off loopback nothing can be moved without. */
   readonly security?: Security;
+  /** The most that the link may take of the network, but for control frames; no cap when left out. */
+  readonly bytesPerSecondMax?: number | undefined;
   /** Names the migration in journals and reports; made when it is not given. */
   readonly migrationId?: string;
 }
@@ -25,8 +27,13 @@ export interface MigrateOptions extends SourceOptions {
  * E_UNTRUSTED, E_KEY*, E_ABORTED before anything was done to the machine.
  */
 export async function migrate(machine: Machine, options: MigrateOptions): Promise<SourceResult> {
-  const { host, port, security, signal, migrationId = randomUUID() } = options;
+  const { host, port, security, bytesPerSecondMax, signal, migrationId = randomUUID() } = options;
   assertMovable(machine.spec);
-  const link = await connect(host, port, { identity, ...(security && { security }), ...(signal && { signal }) });
+  const link = await connect(host, port, {
+    identity,
+    link: { bytesPerSecondMax },
+    ...(security && { security }),
+    ...(signal && { signal }),
+  });
   return sendMachine(machine, link, migrationId, options);
 }

@@ -1,6 +1,6 @@
 // The report's numbers in rows: bytes by kind, digests, pauses, the log, and where all this happened.
 import { html, type Markup, type Piece } from './report-markup.js';
-import { count, duration, share, size } from './report-quantities.js';
+import { count, duration, rate, share, size } from './report-quantities.js';
 import type { MigrationReport } from './report.js';
 
 type Fact = readonly [name: Piece, value: Piece];
@@ -114,17 +114,20 @@ export function placesSection({
   guest,
   qemu,
   host,
+  link,
   strategy,
   owner,
   migrationId,
   startedAt,
 }: MigrationReport): Markup {
+  const cap = link.bytesPerSecondMax === null ? '' : `, at most ${rate(link.bytesPerSecondMax)}`;
   return facts('Guest and hosts', [
     ['Machine', machine],
     ['Guest', `${guest.arch}, ${guest.board}, ${guest.vcpus} vCPU`],
     ['Memory', size(guest.memoryBytes)],
     ['Source', host.source],
     ['Destination', host.destination],
+    ['Link', `${link.encrypted ? 'encrypted' : 'plain'}${cap}`],
     ['Owner now', owner],
     ['QEMU', qemu],
     ['trmig', host.trmig],

@@ -85,6 +85,11 @@ export interface MigrationReport {
     /** Sent by the source after the base image was through. */
     readonly afterBase: number;
   };
+  readonly link: {
+    readonly encrypted: boolean;
+    /** The cap that was asked for (`--bandwidth`); null: none. */
+    readonly bytesPerSecondMax: number | null;
+  };
   readonly log: {
     readonly rawBytes: number;
     readonly wireBytes: number;

@@ -54,6 +54,7 @@ export interface ShipResult {
   /** How many of them the host held already, with the checkpoint; 0 when the checkpoint crossed too. */
   readonly held: number;
   readonly endIcount: number;
+  readonly link: { readonly encrypted: boolean; readonly bytesPerSecondMax: number | null };
   readonly bytes: { readonly base: number; readonly disk: number; readonly log: number; readonly total: number };
 }
 
@@ -70,6 +71,8 @@ export interface ShipTo extends ShipOptions {
   readonly port: number;
   /** Off loopback nothing can be shipped without. */
   readonly security?: Security;
+  /** The most that the link may take of the network, but for control frames; no cap when left out. */
+  readonly bytesPerSecondMax?: number | undefined;
 }
 
 /**
@@ -77,10 +80,15 @@ export interface ShipTo extends ShipOptions {
  * @throws as `shipRecording`, and E_CONNECT, E_WIRE_*, E_TLS, E_UNTRUSTED, E_KEY*, E_RECORDING_*
  */
 export async function ship(dir: string, options: ShipTo): Promise<ShipResult> {
-  const { host, port, security, signal, follow = false } = options;
+  const { host, port, security, bytesPerSecondMax, signal, follow = false } = options;
   const reader = await RecordingReader.open(dir);
   await recordedBase(reader, follow, signal);
-  const link = await connect(host, port, { identity, ...(security && { security }), ...(signal && { signal }) });
+  const link = await connect(host, port, {
+    identity,
+    link: { bytesPerSecondMax },
+    ...(security && { security }),
+    ...(signal && { signal }),
+  });
   try {
     return await shipRecording(link, reader, options);
   } finally {
@@ -196,7 +204,9 @@ class Shipment {
     const bytes = { base, disk, log, total: this.progress.sentBytes };
     const name = shippedName(machine, uuid);
     const [host, held] = [this.link.peer.host, this.#stored?.segments ?? 0];
-    return { uuid, machine, host, name, reason, segments, held, endIcount, bytes };
+    const { encrypted, bytesPerSecondMax } = this.link;
+    const link = { encrypted, bytesPerSecondMax };
+    return { uuid, machine, host, name, reason, segments, held, endIcount, link, bytes };
   }
 
   /** Returns where the rest of it lies. @throws TrmigError E_DISKS when the receiver cannot take its disks */

@@ -24,7 +24,7 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal;
   /** For TCP, TLS and handshake together. */
   readonly timeoutMs?: number;
-  readonly link?: Omit<LinkOptions, 'name'>;
+  readonly link?: Omit<LinkOptions, 'name' | 'encrypted'>;
 }
 
 const speaks = (identity: Identity): { min: number; max: number } => ({
@@ -48,10 +48,10 @@ export async function connect(host: string, port: number, options: ConnectOption
       : new TrmigError('E_CONNECT', `${name} did not answer within ${timeoutMs} ms`, { facts: { host, port } });
   const socket = await dial(host, port, signal, reason);
   const { identity, security = withoutKeys } = options;
-  const { stream, objection } = await secured(socket, signal, reason, () =>
+  const { stream, encrypted, objection } = await secured(socket, signal, reason, () =>
     secureCall(socket, security, { peer: name, host: identity.host }),
   );
-  const link = new Link(stream, { ...options.link, name });
+  const link = new Link(stream, { ...options.link, name, encrypted });
   await guarded(link, signal, reason, () => (objection === null ? greet(link, identity) : refuse(link, objection)));
   return link;
 }
@@ -166,7 +166,7 @@ export interface ListenOptions {
   /** Stops listening. */
   readonly signal?: AbortSignal;
   readonly timeoutMs?: number;
-  readonly link?: Omit<LinkOptions, 'name'>;
+  readonly link?: Omit<LinkOptions, 'name' | 'encrypted'>;
 }
 
 /**
@@ -221,10 +221,10 @@ async function admit(socket: Socket, options: ListenOptions): Promise<void> {
   const deadline = AbortSignal.timeout(timeoutMs);
   const { identity, security = withoutKeys } = options;
   try {
-    const { stream, objection } = await secured(socket, deadline, reason, () =>
+    const { stream, encrypted, objection } = await secured(socket, deadline, reason, () =>
       secureAnswer(socket, security, { peer: name, host: identity.host }),
     );
-    const link = new Link(stream, { ...options.link, name });
+    const link = new Link(stream, { ...options.link, name, encrypted });
     await guarded(link, deadline, reason, () => welcome(link, identity, objection));
     Promise.resolve()
       .then(() => options.onLink(link))

@@ -3,7 +3,7 @@
 // Invariants:
 // - At most one bulk frame is ahead of an urgent one in our own hands (the kernel's buffer is beyond us).
 // - When the session does not take frames, the socket is not read: memory stays bounded and the peer feels it.
-// - The bytes by kind add up to what the socket has moved.
+// - The bytes by kind add up to what the socket has moved (the stream within TLS, where there is TLS).
 // - After the first fault the socket is destroyed; every send and every reader learns the same TrmigError; no throw
 //   escapes into the event loop.
 
@@ -15,6 +15,7 @@ import { FRAME_KINDS, type Frame, type SessionFrame } from './frames.js';
 import { ByteMeter, RateMeter, totalBytes, type LinkBytes, type LinkRates } from './meter.js';
 import { Outbox, type Waiting } from './outbox.js';
 import { FrameParser, encodeFrame, type ParsedFrame } from './parser.js';
+import { Throttle } from './throttle.js';
 
 /** What the other side said of itself in the handshake. */
 export interface PeerInfo {
@@ -26,6 +27,10 @@ export interface PeerInfo {
 export interface LinkOptions {
   /** Named in errors: the peer's address. */
   readonly name: string;
+  /** Whether it is TLS. */
+  readonly encrypted?: boolean;
+  /** The cap of what is sent, but for control frames; none when left out. */
+  readonly bytesPerSecondMax?: number | undefined;
   readonly heartbeatMs?: number;
   readonly idleMs?: number;
   /** Milliseconds of a monotonic clock. */
@@ -40,6 +45,9 @@ interface Taker {
 /** A framed connection. Made by `connect` and `listen`, which do the handshake. */
 export class Link {
   readonly name: string;
+  readonly encrypted: boolean;
+  /** The cap of what this side sends; null: none. */
+  readonly bytesPerSecondMax: number | null;
   /** Resolves when the connection has ended: null when either side closed it in order, else why. Never rejects. */
   readonly closed: Promise<TrmigError | null>;
 
@@ -51,6 +59,7 @@ export class Link {
   readonly #meter = new ByteMeter();
   readonly #rateMeter = new RateMeter();
   readonly #outbox = new Outbox();
+  readonly #throttle: Throttle | null;
   readonly #inbox: ParsedFrame[] = [];
   readonly #pings = new Map<number, number>();
   #inboxBytes = 0;
@@ -64,6 +73,7 @@ export class Link {
   #heardMs: number;
   #tickMs: number;
   #timer: NodeJS.Timeout | null = null;
+  #throttled: NodeJS.Timeout | null = null;
   #peer: PeerInfo | null = null;
   #version = 1;
   #short = false;
@@ -71,10 +81,13 @@ export class Link {
   constructor(socket: Duplex, options: LinkOptions) {
     this.#socket = socket;
     this.name = options.name;
+    this.encrypted = options.encrypted ?? false;
+    this.bytesPerSecondMax = options.bytesPerSecondMax ?? null;
     this.#nowMs = options.nowMs ?? (() => performance.now());
     this.#heartbeatMs = options.heartbeatMs ?? wireHeartbeatMs;
     this.#idleMs = options.idleMs ?? wireIdleMs;
     this.#heardMs = this.#tickMs = this.#nowMs();
+    this.#throttle = this.bytesPerSecondMax === null ? null : new Throttle(this.bytesPerSecondMax, this.#heardMs);
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve));
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('drain', () => this.#onDrain());
@@ -245,12 +258,25 @@ export class Link {
     this.#socket.resume();
   }
 
-  /** Writes until the socket says that it has enough. */
+  /** Until a frame may go under the cap. */
+  #waitMs(frame: Frame): number {
+    return this.#throttle?.waitMs(FRAME_KINDS[frame.kind].bytes, this.#nowMs()) ?? 0;
+  }
+
+  /** What is left waits for the cap. */
+  #pumpLater(): void {
+    if (this.#throttled !== null) clearTimeout(this.#throttled);
+    const waitMs = Math.min(...this.#outbox.heads.map((frame) => this.#waitMs(frame)));
+    this.#throttled = setTimeout(() => this.#pump(), Math.ceil(waitMs));
+  }
+
+  /** Writes until the socket says that it has enough, or the cap is reached. */
   #pump(): void {
     while (!this.#blocked && this.#ended === null) {
-      const next = this.#outbox.take();
+      const next = this.#outbox.take((frame) => this.#waitMs(frame) === 0);
       if (next === undefined) {
-        if (this.#closing) this.#socket.end();
+        if (this.#outbox.length > 0) this.#pumpLater();
+        else if (this.#closing) this.#socket.end();
         return;
       }
       let encoded;
@@ -260,7 +286,9 @@ export class Link {
         next.failed(asTrmigError(error));
         continue;
       }
-      this.#meter.sent[FRAME_KINDS[next.frame.kind].bytes] += encoded.bytes;
+      const { bytes: kind } = FRAME_KINDS[next.frame.kind];
+      this.#meter.sent[kind] += encoded.bytes;
+      this.#throttle?.sent(kind, encoded.bytes, this.#nowMs());
       this.#socket.cork();
       this.#socket.write(encoded.head);
       if (encoded.payload !== null && encoded.payload.length > 0) this.#socket.write(encoded.payload);
@@ -300,6 +328,7 @@ export class Link {
     if (this.#ended !== null) return;
     this.#ended = { error };
     if (this.#timer !== null) clearInterval(this.#timer);
+    if (this.#throttled !== null) clearTimeout(this.#throttled);
     this.#outbox.fail(error ?? this.#gone('it is closed'));
     const taker = this.#taker;
     this.#taker = null;

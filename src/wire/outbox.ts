@@ -1,5 +1,5 @@
 // What waits to be sent. Control frames and the log overtake the image: a segment must not wait behind megabytes of base.
-// Invariants: order is kept within a class; once a frame is taken it is written whole; the sender of a frame learns its
+// Invariants: order is kept within a class, but that under a cap (throttle.ts) control frames overtake the log too; once a frame is taken it is written whole; the sender of a frame learns its
 // fate exactly once.
 
 import { FRAME_KINDS, type Frame } from './frames.js';
@@ -24,9 +24,16 @@ export class Outbox {
     (FRAME_KINDS[waiting.frame.kind].bulk ? this.#bulk : this.#urgent).push(waiting);
   }
 
-  /** The next frame to write. */
-  take(): Waiting | undefined {
-    return this.#urgent.shift() ?? this.#bulk.shift();
+  /** The next frame to write: the first urgent one that may go, else the first of the others, if that may. */
+  take(mayGo: (frame: Frame) => boolean): Waiting | undefined {
+    const index = this.#urgent.findIndex(({ frame }) => mayGo(frame));
+    if (index >= 0) return this.#urgent.splice(index, 1)[0];
+    return this.#bulk[0] !== undefined && mayGo(this.#bulk[0].frame) ? this.#bulk.shift() : undefined;
+  }
+
+  /** The frames that would be next in their class. */
+  get heads(): Frame[] {
+    return [this.#urgent[0], this.#bulk[0]].flatMap((waiting) => (waiting === undefined ? [] : [waiting.frame]));
   }
 
   /** Takes back a frame that has not been taken; false when it is too late. */

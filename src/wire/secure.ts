@@ -47,6 +47,7 @@ export const withoutKeys: Security = {
 /** A connection that may be spoken on: in full, or, with an objection, only to tell the other side why not. */
 export interface Secured {
   readonly stream: Duplex;
+  readonly encrypted: boolean;
   readonly objection: TrmigError | null;
 }
 
@@ -70,11 +71,11 @@ export function encrypts(security: Security, address: string): boolean {
  * @throws TrmigError E_KEYS_MISSING, E_KEYS, E_KEY_EXPIRED before a byte was sent; E_TLS
  */
 export async function secureCall(socket: Socket, security: Security, ends: Ends): Promise<Secured> {
-  if (!encrypts(security, socket.remoteAddress ?? '')) return { stream: socket, objection: null };
+  if (!encrypts(security, socket.remoteAddress ?? '')) return { stream: socket, encrypted: false, objection: null };
   const { credentials, context } = await ready(security);
   const stream = connectTls({ socket, secureContext: context, ...judgedHere });
   await handshake(stream, 'secureConnect', ends);
-  return { stream, objection: judge(stream, credentials.trusted, security, ends) };
+  return { stream, encrypted: true, objection: judge(stream, credentials.trusted, security, ends) };
 }
 
 /**
@@ -84,15 +85,15 @@ export async function secureCall(socket: Socket, security: Security, ends: Ends)
 export async function secureAnswer(socket: Socket, security: Security, ends: Ends): Promise<Secured> {
   const wanted = encrypts(security, socket.remoteAddress ?? '');
   const offered = (await firstByte(socket, ends.peer)) === tlsHandshakeRecord;
-  if (!wanted && !offered) return { stream: socket, objection: null };
-  if (!offered) return { stream: socket, objection: unencrypted(ends) };
+  if (!wanted && !offered) return { stream: socket, encrypted: false, objection: null };
+  if (!offered) return { stream: socket, encrypted: false, objection: unencrypted(ends) };
   if (!wanted) {
     throw new TrmigError('E_TLS', `${ends.peer} encrypts the connection, and this side was told to do without`);
   }
   const { credentials, context } = await ready(security);
   const stream = new TLSSocket(socket, { isServer: true, requestCert: true, secureContext: context, ...judgedHere });
   await handshake(stream, 'secure', ends);
-  return { stream, objection: judge(stream, credentials.trusted, security, ends) };
+  return { stream, encrypted: true, objection: judge(stream, credentials.trusted, security, ends) };
 }
 
 /** Node would end a connection to a peer that no authority vouches for without telling it why: `judge` decides instead. */

@@ -4,6 +4,7 @@ import {
   requireAddress,
   requireDuration,
   requirePosition,
+  requireRate,
   requireShare,
 } from '../../src/cli/typed-values.js';
 
@@ -39,4 +40,14 @@ t.test('shares', async (t) => {
   t.equal(requireShare('0.3', 'max-pace', 0.95), 0.3);
   for (const text of ['96%', '2', '-1%', 'x'])
     t.throws(() => requireShare(text, 'max-pace', 0.95), { code: 'E_USAGE' }, text);
+});
+
+t.test('rates', async (t) => {
+  t.same(
+    ['100mbit', '1.5gbit/s', '12MB/s', '12 MiB/s', '64kbit'].map((text) => requireRate(text, 'bandwidth')),
+    [12.5e6, 187.5e6, 12e6, 12 * 2 ** 20, 8000],
+  );
+  for (const text of ['12', '12MB', '12mb/s', '12Mb/s', '12mbps', '100Mbit', '-1mbit', '63kbit', '0mbit', 'fast', '']) {
+    t.throws(() => requireRate(text, 'bandwidth'), { code: 'E_USAGE', hint: /100mbit, 12MB\/s/ }, text);
+  }
 });

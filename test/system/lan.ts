@@ -9,7 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
-import { Cli, listening } from '../../bench/cli.js';
+import { Cli, exchangeKeys, listening } from '../../bench/cli.js';
 import { addTap, makeRing, type HostRing } from '../../bench/hosts.js';
 import { TcpClient } from '../../bench/tcp-client.js';
 import { exportDisk, findQemuImg } from '../../src/disk/index.js';
@@ -84,8 +84,10 @@ export class Lan {
       const home = new Home(path.join(folder, 'abc'[i]!));
       return { cli: new Cli(host, home.root), home };
     }) as [LanHost, LanHost, LanHost];
-    for (const { cli } of [a, b, c]) {
-      await cli.prepare();
+    const clis = [a, b, c].map(({ cli }) => cli);
+    for (const cli of clis) await cli.prepare();
+    await exchangeKeys(clis);
+    for (const cli of clis) {
       for (let nic = 0; nic < options.nics; nic++) await addTap(cli.host, `tap${nic}`);
       await listening(cli.host, cli.start(['receive', '--listen', `${cli.host.address}:${port}`]), port);
     }
@@ -185,15 +187,15 @@ export class Lan {
     console.destroy();
   }
 
-  /** What is on a host that has no use for it, but for recordings; `lives` is whether the machine lives there. */
+  /** What is on a host that has no use for it, but for recordings and keys; `lives` is whether the machine lives there. */
   async left({ home, cli }: LanHost, lives = false): Promise<string[]> {
     const own = (await this.disks(home)).flatMap(({ layers }) =>
       layers.map(({ file }) => path.relative(home.root, file)),
     );
     const pid = processesHere(home)[0]?.pid ?? 0;
-    const recorded = /^(recordings|rec)\//;
+    const stays = /^(recordings|rec|keys)\//;
     const left = (lives ? leftBeside(home, pid) : leftOn(home)).filter(
-      (one) => !own.includes(one) && !recorded.test(one),
+      (one) => !own.includes(one) && !stays.test(one),
     );
     const links = JSON.parse(await cli.host.exec('ip', ['-json', 'link'])) as { ifname: string; flags: string[] }[];
     const taps = links.filter(({ ifname }) => !['lo', 'br0', 'link0'].includes(ifname));
