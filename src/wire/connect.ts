@@ -125,7 +125,8 @@ async function greet(link: Link, identity: Identity): Promise<void> {
   if (reply.kind !== 'welcome')
     throw new TrmigError('E_WIRE_GARBAGE', `${link.name} answered hello with ${reply.kind}`);
   if (reply.version < min || reply.version > max) {
-    throw new TrmigError('E_WIRE_VERSION', `${link.name} chose version ${reply.version}, we speak ${min} to ${max}`);
+    const theirs = `trmig ${reply.trmig} on ${reply.host} chose protocol version ${reply.version}`;
+    throw new TrmigError('E_WIRE_VERSION', `${theirs}, trmig ${trmig} on ${host} speaks ${min} to ${max}`);
   }
   link.opened(reply.version, { trmig: reply.trmig, host: reply.host, capabilities: reply.capabilities });
 }
