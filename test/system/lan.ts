@@ -194,9 +194,7 @@ export class Lan {
     );
     const pid = processesHere(home)[0]?.pid ?? 0;
     const stays = /^(recordings|rec|keys)\//;
-    const left = (lives ? leftBeside(home, pid) : leftOn(home)).filter(
-      (one) => !own.includes(one) && !stays.test(one),
-    );
+    const left = (lives ? leftBeside(home, pid) : leftOn(home)).filter((one) => !own.includes(one) && !stays.test(one));
     const links = JSON.parse(await cli.host.exec('ip', ['-json', 'link'])) as { ifname: string; flags: string[] }[];
     const taps = links.filter(({ ifname }) => !['lo', 'br0', 'link0'].includes(ifname));
     const strange = taps.filter(({ flags }) => flags.includes('LOWER_UP') !== lives).map(({ ifname }) => ifname);
