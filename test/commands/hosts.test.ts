@@ -1,5 +1,5 @@
 // Two state directories as two hosts: a machine migrates by command, recordings are shipped.
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import t from 'tap';
 import { SqliteCatalog } from '../../src/catalog/index.js';
@@ -13,21 +13,49 @@ async function receiver(cli: Cli, ...args: string[]): Promise<{ running: Running
   return { running, address };
 }
 
-t.test('a machine migrates, and the commands say so', async (t) => {
+t.test('a host that is not trusted is refused before the machine is touched', async (t) => {
   t.equal((await a.run('run', 'fixtures/specs/idle.yaml')).code, 0);
   await a.guestSays('idle', /^tick/, 2);
-  const { running, address } = await receiver(b, '--once');
+  for (const cli of [a, b]) t.equal((await cli.run('keys', 'init')).code, 0);
+  const { running, address } = await receiver(b, '--no-plaintext');
+  const refused = await a.run('migrate', 'idle', address, '--no-plaintext', '--json');
+  t.match(errorOf(refused), { code: 'E_UNTRUSTED', hint: /trmig keys trust/ });
+  t.equal(refused.json.length, 1, 'no phase was begun');
+  t.match((await a.run('status', 'idle', '--json')).json[0], {
+    tracer: { mode: 'dormant', running: true, segments: 0, pauses: [] },
+    ownership: { last: null },
+  });
+  t.same((await b.run('ls', '--json')).json, []);
+  running.child.kill('SIGINT');
+  await running.ended;
+  for (const [one, other] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    const { key } = (await other.run('keys', 'show', '--json')).json[0] as { key: { certificate: string } };
+    await writeFile(one.file('other.pem'), key.certificate);
+    t.equal((await one.run('keys', 'trust', one.file('other.pem'), '--name', 'other')).code, 0);
+  }
+});
+
+t.test('a machine migrates, encrypted and at a rate, and the commands say so', async (t) => {
+  const { running, address } = await receiver(b, '--once', '--no-plaintext');
   const report = a.file('report');
-  const moved = await a.run('migrate', 'idle', address, '--verify', '--report-dir', report, '--json');
+  const link = ['--no-plaintext', '--bandwidth', '160mbit'];
+  const moved = await a.run('migrate', 'idle', address, '--verify', '--report-dir', report, '--json', ...link);
   t.same([moved.code, errorOf(moved)], [0, {}]);
   t.match(moved.json.at(-1), {
     migration: {
       outcome: 'completed',
       owner: 'destination',
       digests: { ram: 'equal', disks: 'skipped', devices: 'equal', registers: 'equal' },
+      link: { encrypted: true, bytesPerSecondMax: 20e6 },
     },
     report: `${report}/report.json`,
   });
+  const { bytes, totalMs } = (moved.json.at(-1) as { migration: { bytes: { base: number }; totalMs: number } })
+    .migration;
+  t.ok(totalMs > (bytes.base / 20e6) * 1000, `${bytes.base} bytes of memory in ${totalMs} ms`);
   t.ok(
     moved.json.some(({ phase }) => phase === 'catching-up'),
     'phases are told as they come',
