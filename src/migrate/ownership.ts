@@ -97,7 +97,8 @@ function recoverSource(state: string, machine: MachineSeen): Outcome<SourcePhase
     return { phase: { at: 'unresolved', error: machineGone }, effects: [] };
   }
   const undo: Undo = machine === 'fenced' ? 'reclaim' : machine === 'stopped' ? 'resume' : 'disarm';
-  return { phase: { at: 'returning', error: restarted, outcome: 'failed' }, effects: [{ do: 'giveBack', undo }] };
+  const phase: SourcePhase = { at: 'returning', error: restarted, outcome: 'failed', asked: false };
+  return { phase, effects: [{ do: 'giveBack', undo }] };
 }
 
 function recoverDestination(state: string, machine: MachineSeen): Outcome<DestinationPhase, DestinationEffect> {

@@ -30,7 +30,7 @@ export type SourcePhase =
   | { readonly at: 'draining'; readonly ready: FinalState | null }
   | { readonly at: 'awaiting-ready'; readonly final: FinalState }
   /** `lost`: the peer went meanwhile; once fenced, the guest is given back instead of away. */
-  | { readonly at: 'fencing'; readonly lost: Failure | null }
+  | { readonly at: 'fencing'; readonly lost: Failure | null; readonly asked: boolean }
   /** The journal is being written: nothing can stop it, so what happens meanwhile is kept for afterwards. */
   | {
       readonly at: 'relinquishing';
@@ -40,7 +40,13 @@ export type SourcePhase =
     }
   | { readonly at: 'relinquished' }
   | { readonly at: 'reclaiming'; readonly error: Failure }
-  | { readonly at: 'returning'; readonly error: Failure; readonly outcome: 'aborted' | 'failed' }
+  /** `asked`: the destination wants to know, and is told once the guest is back. */
+  | {
+      readonly at: 'returning';
+      readonly error: Failure;
+      readonly outcome: 'aborted' | 'failed';
+      readonly asked: boolean;
+    }
   | { readonly at: 'aborted'; readonly error: Failure }
   | { readonly at: 'failed'; readonly error: Failure }
   | { readonly at: 'retired' }

@@ -5,7 +5,8 @@
 // back to this host; after it, only the destination's journaled refusal does.
 // Invariants:
 // - `sendCommit` appears only in outcomes that end in `relinquished`.
-// - Saying "the source holds it" to a destination that asks is a promise: from then on this migration never relinquishes.
+// - Saying "the source holds it" to a destination that asks is a promise: from then on this migration never relinquishes. It
+//   is said when the guest runs here again and no earlier: the destination discards what may be the last copy.
 // - Effects are done one at a time and in order, across phases too: an undo comes after what it undoes.
 // - An undo stands next to each step that needs one: disarm for arm, resume for finish, reclaim for fence.
 
@@ -45,12 +46,16 @@ const untouched = {
 };
 
 // --- while the machine is in our hands: each failure hands it back ---
-function returning(error: Failure, undo: Undo, outcome: 'aborted' | 'failed' = 'failed'): Out {
-  return go({ at: 'returning', error, outcome }, { do: 'giveBack', undo });
+interface Returning {
+  readonly outcome?: 'aborted' | 'failed';
+  readonly asked?: boolean;
+}
+function returning(error: Failure, undo: Undo, { outcome = 'failed', asked = false }: Returning = {}): Out {
+  return go({ at: 'returning', error, outcome, asked }, { do: 'giveBack', undo });
 }
 const back = (undo: Undo, outcome: 'aborted' | 'failed' = 'failed') => ({
   to: ['returning' as const],
-  step: (_: SourcePhase, { error }: WithError): Out => returning(error, undo, outcome),
+  step: (_: SourcePhase, { error }: WithError): Out => returning(error, undo, { outcome }),
 });
 const askedAway: Failure = { code: 'E_PEER_GONE', message: 'the destination had lost this connection' };
 const ours = (undo: Undo) => ({
@@ -61,10 +66,7 @@ const ours = (undo: Undo) => ({
   cancel: back(undo, 'aborted'),
   asked: {
     to: ['returning' as const],
-    step: (): Out => {
-      const { phase, effects } = returning(askedAway, undo);
-      return go(phase, { do: 'sendAnswer', holder: 'source' }, ...effects);
-    },
+    step: (): Out => returning(askedAway, undo, { asked: true }),
   },
   // There is nothing to give back; the journal's record says that nothing is under way any more.
   machineGone: {
@@ -84,7 +86,9 @@ function same(a: FinalState, b: FinalState): boolean {
 }
 
 function compare(final: FinalState, ready: FinalState): Out {
-  return same(final, ready) ? go({ at: 'fencing', lost: null }, { do: 'fence' }) : returning(diverged, 'resume');
+  return same(final, ready)
+    ? go({ at: 'fencing', lost: null, asked: false }, { do: 'fence' })
+    : returning(diverged, 'resume');
 }
 
 /** After the guest was stopped a dead QEMU is the loss of its memory: the destination's copy may be the last one. */
@@ -96,7 +100,7 @@ const lostMemory = {
 /** The peer is lost while fencing: remembered, because the tracer's answer must be awaited. */
 const loseWhileFencing = {
   to: ['fencing' as const],
-  step: (_: SourcePhase, { error }: WithError): Out => stay({ at: 'fencing', lost: error }),
+  step: ({ asked }: At<'fencing'>, { error }: WithError): Out => stay({ at: 'fencing', lost: error, asked }),
 };
 
 /** What was under way when the phase was entered, and is of no consequence in it. */
@@ -170,22 +174,22 @@ export const SOURCE_TABLE: Table<SourcePhase, SourceEvent, SourceEffect> = {
   fencing: {
     fenced: {
       to: ['relinquishing', 'returning'],
-      step: ({ lost }) =>
+      step: ({ lost, asked }) =>
         lost === null
           ? go(
               { at: 'relinquishing', linked: true, declined: null, asked: false },
               { do: 'journal', state: 'relinquished' },
             )
-          : returning(lost, 'reclaim'),
+          : returning(lost, 'reclaim', { asked }),
     },
     // The lease may have run out, or the fence may have taken: `reclaim` undoes either.
-    failed: back('reclaim'),
+    failed: { to: ['returning'], step: ({ asked }, { error }) => returning(error, 'reclaim', { asked }) },
     peerGone: loseWhileFencing,
     peerAborted: loseWhileFencing,
     declined: loseWhileFencing,
     asked: {
       to: ['fencing'],
-      step: () => go({ at: 'fencing', lost: askedAway }, { do: 'sendAnswer', holder: 'source' }),
+      step: () => stay({ at: 'fencing', lost: askedAway, asked: true }),
     },
     machineGone: lostMemory,
   },
@@ -200,10 +204,7 @@ export const SOURCE_TABLE: Table<SourcePhase, SourceEvent, SourceEffect> = {
     },
     journalRefused: {
       to: ['returning'],
-      step: ({ asked }, { error }) => {
-        const { phase, effects } = returning(error, 'reclaim');
-        return asked ? go(phase, { do: 'sendAnswer', holder: 'source' }, ...effects) : go(phase, ...effects);
-      },
+      step: ({ asked }, { error }) => returning(error, 'reclaim', { asked }),
     },
     journalUnknown: { to: ['unresolved'], step: (_, { error }) => go({ at: 'unresolved', error }) },
     peerGone: { to: ['relinquishing'], step: (phase) => stay({ ...phase, linked: false }) },
@@ -243,8 +244,8 @@ export const SOURCE_TABLE: Table<SourcePhase, SourceEvent, SourceEffect> = {
     journaled: { to: ['returning'], step: ({ error }) => returning(error, 'reclaim') },
     journalRefused: { to: ['unresolved'], step: (_, { error }) => go({ at: 'unresolved', error }) },
     journalUnknown: { to: ['unresolved'], step: (_, { error }) => go({ at: 'unresolved', error }) },
-    // The destination has given it up for good.
-    asked: { to: ['reclaiming'], step: (phase) => go(phase, { do: 'sendAnswer', holder: 'source' }) },
+    // The destination has given it up for good: it asked before.
+    asked: ignored('reclaiming'),
     peerGone: ignored('reclaiming'),
     declined: ignored('reclaiming'),
     peerAborted: ignored('reclaiming'),
@@ -258,11 +259,14 @@ export const SOURCE_TABLE: Table<SourcePhase, SourceEvent, SourceEffect> = {
     returned: {
       to: ['aborted', 'failed'],
       // The guest first: the peer can wait, and may be gone.
-      step: ({ outcome: at, error }) =>
-        go({ at, error }, { do: 'journal', state: 'returned' }, { do: 'sendAbort', error }, { do: 'close' }),
+      step: ({ outcome: at, error, asked }) => {
+        const answer: SourceEffect[] = asked ? [{ do: 'sendAnswer', holder: 'source' }] : [];
+        const told: SourceEffect[] = [...answer, { do: 'sendAbort', error }, { do: 'close' }];
+        return go({ at, error }, { do: 'journal', state: 'returned' }, ...told);
+      },
     },
     machineGone: { to: ['unresolved'], step: (_, { error }) => go({ at: 'unresolved', error }) },
-    asked: { to: ['returning'], step: (phase) => go(phase, { do: 'sendAnswer', holder: 'source' }) },
+    asked: { to: ['returning'], step: (phase) => stay({ ...phase, asked: true }) },
   },
   aborted: settled('aborted'),
   failed: settled('failed'),

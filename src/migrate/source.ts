@@ -230,8 +230,8 @@ class SourceRun {
       case 'converge':
         void this.#converge().catch((error: unknown) => this.#session.fail(error));
         return;
-      case 'finish':
-        return this.#finish();
+      case 'finish': // Only what the journal has announced: else a power cut would leave it saying that nobody can have a copy.
+        return this.#session.phase.at === 'draining' ? this.#finish() : undefined;
       case 'fence':
         await tracer.relinquish();
         if (this.#renewing !== null) clearInterval(this.#renewing);

@@ -16,11 +16,11 @@ const sources: SourcePhase[] = [
   { at: 'catching-up' },
   { at: 'draining', ready: null },
   { at: 'awaiting-ready', final },
-  { at: 'fencing', lost: null },
+  { at: 'fencing', lost: null, asked: false },
   { at: 'relinquishing', linked: true, declined: null, asked: false },
   { at: 'relinquished' },
   { at: 'reclaiming', error },
-  { at: 'returning', error, outcome: 'failed' },
+  { at: 'returning', error, outcome: 'failed', asked: true },
   { at: 'aborted', error },
   { at: 'failed', error },
   { at: 'retired' },
@@ -138,15 +138,26 @@ t.test('a fence that may have taken is undone with reclaim', (t) => {
   t.end();
 });
 
-t.test('telling a destination "the source holds it" ends the migration', (t) => {
-  for (const phase of sources) {
-    const { phase: after, effects } = nextSource(phase, { type: 'asked' });
-    if (!effects.some((effect) => effect.do === 'sendAnswer' && effect.holder === 'source')) continue;
-    const held = ['returning', 'reclaiming', 'aborted', 'failed'].includes(after.at);
-    t.ok(held || (after.at === 'fencing' && after.lost !== null), `asked while ${phase.at}`);
-  }
-  t.end();
-});
+t.test(
+  'a destination is told "the source holds it" only by one that gives nothing away any more, once the guest is back',
+  (t) => {
+    for (const phase of sources) {
+      for (const event of events) {
+        const { phase: after, effects } = nextSource(phase, event);
+        if (!effects.some((effect) => effect.do === 'sendAnswer' && effect.holder === 'source')) continue;
+        t.ok(['aborted', 'failed'].includes(after.at), `${event.type} while ${phase.at}`);
+      }
+    }
+    for (const at of ['arming', 'shipping', 'catching-up', 'draining', 'awaiting-ready', 'returning'] as const) {
+      const asked = nextSource(source(at), { type: 'asked' }).phase;
+      t.match(asked, { at: 'returning', asked: true });
+      t.match(nextSource(asked, { type: 'machineGone', error }).effects, [], 'silence, when the guest is lost');
+      const answer = { do: 'sendAnswer', holder: 'source' };
+      t.match(nextSource(asked, { type: 'returned' }).effects[1], answer, 'after the journal says returned');
+    }
+    t.end();
+  },
+);
 
 t.test('the destination goes live only after its journal, and a lost link makes it ask, not guess', (t) => {
   const ready: DestinationPhase = { at: 'ready' };
