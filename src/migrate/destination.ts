@@ -162,6 +162,7 @@ class DestinationRun {
           this.#session.dispatch({ type: 'commit' });
           return;
         case 'answer':
+          if (frame.holder === 'destination') this.#arriving!.journal.epoch = frame.epoch;
           this.#session.dispatch({ type: 'answer', holder: frame.holder });
           return;
         case 'retired':

@@ -9,7 +9,8 @@
 // the sync: nobody was told of that record, so it is dropped. Everything else that does not verify is damage, and a
 // damaged journal decides nothing.
 // Invariants: `append` returns only when the record is on disk; when it throws E_JOURNAL_WRITE it certainly is not; only
-// E_JOURNAL_UNCERTAIN leaves it open, and nothing more can be appended through this object then.
+// E_JOURNAL_UNCERTAIN leaves it open, and nothing more can be appended through this object then. What `open` and
+// `readSyncedJournal` return is on disk.
 
 import { open, readFile, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -118,11 +119,38 @@ async function readBytes(path: string): Promise<Buffer> {
 }
 
 /**
- * A look at a journal, without touching it; no file is an empty journal.
+ * A look at a journal, without touching it; no file is an empty journal. Its last record may not be on disk yet.
  * @throws TrmigError E_JOURNAL_DAMAGED
  */
 export async function readJournal(path: string): Promise<JournalContent> {
   return decodeJournal(await readBytes(path), path);
+}
+
+/**
+ * A journal's records, of which each is on disk: what is promised to another host must not be lost with this one's power.
+ * @throws TrmigError E_JOURNAL_DAMAGED, E_JOURNAL_UNCERTAIN
+ */
+export async function readSyncedJournal(path: string): Promise<readonly OwnershipRecord[]> {
+  const { records, wholeBytes } = await readJournal(path);
+  if (records.length === 0) return records;
+  try {
+    const file = await open(path, 'r+');
+    await rewriteLast(file, wholeBytes).finally(() => file.close());
+  } catch (cause) {
+    const message = `${path} may or may not be on disk: ${text(cause)}`;
+    throw new TrmigError('E_JOURNAL_UNCERTAIN', message, { cause, facts: { path } });
+  }
+  return records;
+}
+
+/** A sync that failed may have left a record that can be read and is not on disk, and that no later sync would write. */
+async function rewriteLast(file: FileHandle, wholeBytes: number): Promise<void> {
+  if (wholeBytes === 0) return;
+  const from = Math.max(0, wholeBytes - rewrittenBytes);
+  const bytes = Buffer.alloc(wholeBytes - from);
+  const { bytesRead } = await file.read(bytes, 0, bytes.length, from);
+  await file.write(bytes, 0, bytesRead, from);
+  await file.datasync();
 }
 
 /** What a journal needs of its file; a test's door to failing disks. */
@@ -153,6 +181,7 @@ export class OwnershipJournal {
       const content = await readJournal(path);
       if (content.tornBytes > 0) await file.truncate(content.wholeBytes);
       await allocate(file, content.wholeBytes);
+      await rewriteLast(file, content.wholeBytes);
       await syncDirectory(dirname(path));
       return new OwnershipJournal(wrap(file), path, content);
     } catch (error) {
@@ -234,6 +263,8 @@ export class OwnershipJournal {
 /** Zeros beyond the records: room for a migration's records without a new length. */
 const aheadBytesMin = 4096;
 const aheadBytes = 65_536;
+/** More than the longest record: one whose sync failed is the last one, or torn. */
+const rewrittenBytes = 4096;
 /** About a record's length. */
 const rehearsalBytes = 160;
 

@@ -11,7 +11,7 @@ import { clearAbandoned } from './arrival.js';
 import { receiveMachine, type DestinationResult } from './destination.js';
 import type { DestinationPhase } from './destination-states.js';
 import { identity } from './identity.js';
-import { readJournal } from './journal.js';
+import { readSyncedJournal } from './journal.js';
 import { answerFrom } from './ownership.js';
 
 export interface ReceiveOptions {
@@ -118,7 +118,7 @@ async function refuse(link: Link, error: TrmigError): Promise<void> {
 /** Answers a peer's question from the journals of this host's machines. */
 async function answer(link: Link, home: Home, migrationId: string): Promise<void> {
   for (const name of await home.machineNames()) {
-    const { records } = await readJournal(home.machine(name).ownership);
+    const records = await readSyncedJournal(home.machine(name).ownership);
     const record = records.findLast((one) => one.migrationId === migrationId);
     if (record === undefined) continue;
     const holder = answerFrom(records, migrationId);

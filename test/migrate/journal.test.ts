@@ -1,9 +1,15 @@
-import { mkdtemp, readFile, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, utimes, writeFile, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { TrmigError } from '../../src/errors.js';
-import { OwnershipJournal, decodeJournal, encodeRecord, readJournal } from '../../src/migrate/journal.js';
+import {
+  OwnershipJournal,
+  decodeJournal,
+  encodeRecord,
+  readJournal,
+  readSyncedJournal,
+} from '../../src/migrate/journal.js';
 import type { JournalFile, OwnershipRecord } from '../../src/migrate/journal.js';
 import { answerFrom, currentOwner, isSettled, nextEpoch, recover, replyToCommit } from '../../src/migrate/ownership.js';
 
@@ -154,6 +160,23 @@ t.test('a record of which only the end came to the disk is dropped', async (t) =
   t.strictSame(journal.records, [source('recording')]);
   await journal.append(source('returned'));
   t.strictSame((await readJournal(path)).records, [source('recording'), source('returned')]);
+});
+
+t.test('what is read to be promised is written once more, and is what it was', async (t) => {
+  const path = await journalPath();
+  t.same(await readSyncedJournal(path), [], 'no journal is none');
+  const journal = await opened(t, path);
+  await journal.append(source('recording'));
+  await journal.append(source('relinquished'));
+  for (const again of [() => readSyncedJournal(path), async () => (await opened(t, path)).records]) {
+    const before = await readFile(path);
+    await utimes(path, 0, 0);
+    t.strictSame(await again(), [source('recording'), source('relinquished')]);
+    t.ok((await stat(path)).mtimeMs > 0, 'a sync that failed before is made good');
+    t.strictSame(await readFile(path), before);
+  }
+  await journal.append(source('retired'));
+  t.equal((await readSyncedJournal(path)).length, 3, 'and its writer goes on');
 });
 
 t.test('a second writer is noticed', async (t) => {
