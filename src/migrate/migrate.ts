@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { assertMovable, type Machine } from '../machine/index.js';
 import { connect } from '../wire/connect.js';
 import type { Security } from '../wire/secure.js';
+import { whileDeparting } from './departure.js';
 import { identity } from './identity.js';
 import { sendMachine, type SourceOptions, type SourceResult } from './source.js';
 
@@ -23,17 +24,19 @@ export interface MigrateOptions extends SourceOptions {
  * Moves a running machine to the receiver at `host`:`port`.
  * Once connected it never rejects: the result says how it ended, and the machine runs here unless it ended in `retired`
  * (it runs there) or `unresolved` (`trmig status` says what to do).
- * @throws TrmigError E_PROFILE for a machine that is tied to this host; E_CONNECT, E_WIRE_*, E_TLS,
- * E_UNTRUSTED, E_KEY*, E_ABORTED before anything was done to the machine.
+ * @throws TrmigError E_PROFILE for a machine that is tied to this host; E_BUSY while another process migrates it; E_CONNECT,
+ * E_WIRE_*, E_TLS, E_UNTRUSTED, E_KEY*, E_ABORTED before anything was done to the machine.
  */
 export async function migrate(machine: Machine, options: MigrateOptions): Promise<SourceResult> {
   const { host, port, security, bytesPerSecondMax, signal, migrationId = randomUUID() } = options;
   assertMovable(machine.spec);
-  const link = await connect(host, port, {
-    identity,
-    link: { bytesPerSecondMax },
-    ...(security && { security }),
-    ...(signal && { signal }),
+  return whileDeparting(machine.paths, async () => {
+    const link = await connect(host, port, {
+      identity,
+      link: { bytesPerSecondMax },
+      ...(security && { security }),
+      ...(signal && { signal }),
+    });
+    return sendMachine(machine, link, migrationId, options);
   });
-  return sendMachine(machine, link, migrationId, options);
 }

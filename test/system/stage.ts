@@ -162,7 +162,8 @@ export function leftOn(home: Home): string[] {
   return [...strange, ...processes];
 }
 
-const running = ['qmp.sock', 'tracer.sock', 'console.sock', 'qemu.pid', 'process.json'];
+/** `departing.json`: a source that was killed leaves its name, which means nothing any more. */
+const running = ['qmp.sock', 'tracer.sock', 'console.sock', 'qemu.pid', 'process.json', 'departing.json'];
 
 /** The same of a host on which the machine runs, as process `pid`. */
 export function leftBeside(home: Home, pid: number): string[] {
