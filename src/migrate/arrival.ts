@@ -6,7 +6,16 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TrmigError } from '../errors.js';
-import { Machine, inspectProcess, isAlive, readIdentity, writeIdentity, type Home } from '../machine/index.js';
+import {
+  Machine,
+  inspectProcess,
+  isAlive,
+  readIdentity,
+  writeIdentity,
+  type Home,
+  type MachinePaths,
+} from '../machine/index.js';
+import { assertNotDeparting } from './departure.js';
 import { OwnershipJournal, readJournal } from './journal.js';
 
 const fileOf = (home: Home, name: string): string => join(home.machine(name).folder, 'arriving.json');
@@ -29,10 +38,14 @@ export async function receiverOf(home: Home, name: string): Promise<number | nul
 }
 
 /**
- * Clears away what a receiver that died left of a machine; does nothing where there is nothing of that kind.
- * @throws TrmigError E_BUSY while a living process is receiving it, E_JOURNAL_*, E_TRACER_*, E_MACHINE_STOP
+ * Clears away what a trmig that died left of a machine: a receiver's copy, or the QEMU of a guest that has moved away; does
+ * nothing where there is nothing of that kind.
+ * @throws TrmigError E_BUSY while a living process is receiving it or giving it away, E_JOURNAL_*, E_TRACER_*, E_MACHINE_STOP
  */
 export async function clearAbandoned(home: Home, name: string): Promise<void> {
+  const paths = home.machine(name);
+  const last = (await readJournal(paths.ownership)).records.at(-1);
+  if (last?.role === 'source' && last.state === 'retired') await endRetired(home, paths);
   const holder = await readIdentity(fileOf(home, name));
   if (holder === null) return;
   if (await isAlive(holder)) {
@@ -41,24 +54,37 @@ export async function clearAbandoned(home: Home, name: string): Promise<void> {
       facts: { name, pid: holder.pid },
     });
   }
-  const paths = home.machine(name);
-  const last = (await readJournal(paths.ownership)).records.at(-1);
   if (last?.role === 'destination' && last.state === 'owner') return;
-  const found = (await Machine.list({ home })).find((machine) => machine.name === name);
-  if (found?.state === 'running') {
-    const machine = await Machine.open(name, { home });
-    const { mode, running, stoppedBy } = await machine.tracer.status().finally(() => machine.close());
-    // `finish`: replayed to its end, so that the source may have been told so.
-    const isCopy = !running && mode !== 'armed' && stoppedBy !== 'finish';
-    if (!isCopy) return;
-    await machine.stop({ graceful: false });
+  const mayBeNeeded = last?.role === 'destination' && last.state === 'replaying';
+  const found = await openRunning(home, name);
+  if (found !== null) {
+    const { mode, running, stoppedBy } = await found.tracer.status().finally(() => found.close());
+    // `finish`: replayed to its end, so that the source may have been told so; unless the journal says that this is over.
+    if (running || mode === 'armed' || (stoppedBy === 'finish' && mayBeNeeded)) return;
+    await found.stop({ graceful: false });
   }
-  if (last?.role === 'destination' && last.state === 'replaying') {
+  if (mayBeNeeded) {
     // Without its QEMU nobody can tell how far the replay had come.
-    if (found?.state !== 'running') return;
+    if (found === null) return;
     const journal = await OwnershipJournal.open(paths.ownership);
     const discarded = { ...last, state: 'discarded', time: new Date().toISOString() } as const;
     await journal.append(discarded).finally(() => journal.close());
   }
   await endArrival(home, name);
+}
+
+/** The guest runs elsewhere, and its source died before it could end the QEMU that it had here. */
+async function endRetired(home: Home, paths: MachinePaths): Promise<void> {
+  const left = await openRunning(home, paths.name);
+  if (left === null) return;
+  const { owned } = await left.tracer.status().finally(() => left.close());
+  if (owned) return;
+  // A living source still compares its memory.
+  await assertNotDeparting(paths);
+  await left.stop({ graceful: false });
+}
+
+async function openRunning(home: Home, name: string): Promise<Machine | null> {
+  const found = (await Machine.list({ home })).find((machine) => machine.name === name);
+  return found?.state === 'running' ? Machine.open(name, { home }) : null;
 }
