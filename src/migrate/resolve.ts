@@ -7,6 +7,7 @@
 import { TrmigError, asTrmigError } from '../errors.js';
 import { Machine, withStartLock, type Home, type MachinePaths, type TracerStatus } from '../machine/index.js';
 import { endArrival, receiverOf } from './arrival.js';
+import { assertNotDeparting } from './departure.js';
 import { takeBack } from './depart.js';
 import {
   OwnershipJournal,
@@ -64,7 +65,8 @@ export async function choicesFor(name: string, options: { readonly home: Home })
 function explained({ role, state, peer }: OwnershipRecord): Pick<Choices, Decision> {
   if (role === 'source') {
     if (state !== 'relinquished') {
-      return { here: `settles that it was never given away, and lets the guest go on here`, there: null };
+      const there = `when its QEMU has died: settles that it does not go on here. ${elsewhere(peer)} may go on with its copy`;
+      return { here: `settles that it was never given away, and lets the guest go on here`, there };
     }
     return {
       here: `takes the guest back: it goes on here. ${elsewhere(peer)} must not run it, now or later`,
@@ -101,6 +103,7 @@ export async function resolveMachine(name: string, options: ResolveOptions): Pro
         facts: { machine: name, pid: receiver },
       });
     }
+    await assertNotDeparting(paths);
     const journal = await OwnershipJournal.open(paths.ownership);
     try {
       const machine = await openIfRunning(name, { home, tracer: decision === 'here', ...(signal && { signal }) });
@@ -153,7 +156,8 @@ class Settling {
   }
 
   async #retire(): Promise<Resolution> {
-    if (this.#last.state !== 'relinquished') {
+    // Without its QEMU there is nothing here to go on with: the destination's copy may be the last one.
+    if (this.#last.state !== 'relinquished' && this.machine !== null) {
       const why = `'${this.name}' was never given away: if it does not go on here, it goes on nowhere`;
       throw this.#refused(why, `Take it back with: trmig resolve ${this.name} --here`);
     }
