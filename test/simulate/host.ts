@@ -1,145 +1,268 @@
-// One side of a simulated migration: a journal that survives, a process that does not, and a QEMU that has a life of its
-// own. The process follows the real state table; this file only does the effects, in a world without time.
+// A simulated host: a journal that survives, processes that do not, and a QEMU that has a life of its own.
 import type { OwnershipRecord } from '../../src/migrate/journal.js';
-import { advise, isStuck, recover, type MachineSeen, type Recovery } from '../../src/migrate/ownership.js';
-import type { DestinationEffect, DestinationEvent, DestinationPhase } from '../../src/migrate/destination-states.js';
-import type { SourceEffect, SourceEvent, SourcePhase } from '../../src/migrate/source-states.js';
-import type { Next } from '../../src/migrate/table.js';
-import type { Message, Side, SimulatedLink } from './network.js';
+import {
+  advise,
+  currentOwner,
+  isSettled,
+  isStuck,
+  type Advice,
+  type MachineSeen,
+} from '../../src/migrate/ownership.js';
+import type { DestinationPhase } from '../../src/migrate/destination-states.js';
+import type { SourcePhase } from '../../src/migrate/source-states.js';
+import { DestinationSession } from './destination-session.js';
+import { checkRecord } from './invariants.js';
+import type { End, Message, SimulatedLink } from './network.js';
+import type { AnyEffect, AnyEvent } from './protocol.js';
+import type { Session } from './session.js';
+import { SimulatedJournal } from './simulated-journal.js';
+import { SourceSession } from './source-session.js';
 import type { World } from './world.js';
 
-export type AnyPhase = SourcePhase | DestinationPhase;
-export type AnyEvent = SourceEvent | DestinationEvent;
-export type AnyEffect = SourceEffect | DestinationEffect;
-
-export interface Process {
-  /** null: it serves, and conducts nothing. */
-  phase: AnyPhase | null;
-  queue: AnyEffect[];
-  link: SimulatedLink | null;
-}
-
-export abstract class Host {
-  readonly records: OwnershipRecord[] = [];
-  process: Process | null = null;
+export class Host {
+  readonly journal = new SimulatedJournal();
+  sessions: Session[] = [];
   machine: MachineSeen = 'gone';
+  /** Which of the guest's states its QEMU holds; the newest is `world.version`. */
+  version = 0;
+  /** A receiver has started a QEMU for a machine that is to come. */
+  arriving = false;
+  /** Its trmig runs and listens. */
+  up = true;
   /** The host never comes back. */
   lost = false;
+  /** Counts what may change its answers. */
+  changes = 0;
+  /** The guest begins here; false at the other host, and once its journal was removed with the machine. */
+  #isHome: boolean;
 
   constructor(
     readonly world: World,
-    readonly side: Side,
-  ) {}
-
-  protected abstract next(phase: AnyPhase, event: AnyEvent): Next<AnyPhase, AnyEffect>;
-  /** Does an effect; false when it cannot be done yet. */
-  protected abstract perform(effect: AnyEffect): boolean;
-  /** What a message means to the conducting process. */
-  protected abstract eventOf(message: Message): AnyEvent | null;
-  /** What a serving process replies to a message. */
-  protected abstract serve(message: Message, link: SimulatedLink): void;
+    readonly name: 'a' | 'b',
+  ) {
+    this.#isHome = name === 'a';
+  }
 
   get runs(): boolean {
     return this.machine === 'running';
   }
 
-  happen(event: AnyEvent): void {
-    const process = this.process;
-    if (process === null || process.phase === null) return;
-    const before = process.phase.at;
-    const { phase, effects, refused } = this.next(process.phase, event);
-    this.world.note(`${this.side} ${before} --${event.type}--> ${refused === null ? phase.at : 'REFUSED'}`);
-    if (refused !== null) {
-      if (refused.code !== 'E_TOO_LATE') this.world.violated(`${this.side}: ${refused.message}`);
-      return;
+  /** By its journal. */
+  get owns(): boolean {
+    const { records } = this.journal;
+    return records.length === 0 ? this.#isHome : currentOwner(records) === 'here';
+  }
+
+  /** The guest goes on here, or runs already. */
+  run(): void {
+    const { world } = this;
+    if (this.machine === 'running') return;
+    if (this.version !== world.version)
+      world.violated(`${this.name} goes on with a guest that has run elsewhere since`);
+    this.machine = 'running';
+    this.version = ++world.version;
+    this.arriving = false;
+    world.killed = false;
+  }
+
+  record(record: OwnershipRecord, byPerson = false): void {
+    this.changes++;
+    this.journal.write(record);
+    checkRecord(this, record, byPerson);
+  }
+
+  retract(): void {
+    this.changes++;
+    this.journal.retract();
+  }
+
+  /** A record as a person, or a command that conducts nothing, writes it: of the latest migration. */
+  settle(state: OwnershipRecord['state']): void {
+    if (this.world.tells) this.world.note(`${this.name} settles: ${state}`);
+    this.record({ ...this.journal.records.at(-1)!, state } as OwnershipRecord, true);
+    this.journal.sync();
+  }
+
+  /** The machine is removed here, with its journal. */
+  forget(): void {
+    this.changes++;
+    this.#isHome = false;
+    this.journal.records.length = 0;
+    this.journal.sync();
+  }
+
+  /** A session's process is gone, or done: its connections end. */
+  end(session: Session): void {
+    session.dead = true;
+    this.changes++;
+    this.sessions = this.sessions.filter((one) => one !== session);
+    for (const link of this.world.links) {
+      const end = link.endAt(this);
+      if (end.reader === session) end.open = false;
     }
-    process.phase = phase;
-    process.queue.push(...effects);
   }
 
-  receive(message: Message, link: SimulatedLink): void {
-    const process = this.process!;
-    this.world.note(`${this.side} reads ${message.kind} on link ${link.id}`);
-    if (process.phase === null) {
-      this.serve(message, link);
-      return;
-    }
-    // A newer connection stays the one to reply on, whatever still arrives on older ones.
-    if (process.link === null || process.link.id < link.id) process.link = link;
-    const event = this.eventOf(message);
-    if (event !== null) this.happen(event);
+  /** Everything of trmig dies here. */
+  crash(): void {
+    if (this.world.tells) this.world.note(`${this.name} crashes`);
+    for (const session of [...this.sessions]) session.die();
+    for (const link of this.world.links) link.endAt(this).open = false;
+    this.up = false;
   }
 
-  /** Whether the head of the queue could be done now; tried for real by `work`. */
-  get busy(): boolean {
-    return this.process !== null && this.process.queue.length > 0;
-  }
-
-  work(): boolean {
-    const process = this.process!;
-    const effect = process.queue.shift()!;
-    if (this.perform(effect)) {
-      this.world.note(`${this.side} did ${effect.do}${'state' in effect ? ` ${effect.state}` : ''}`);
+  restart(): true {
+    const { world } = this;
+    this.up = true;
+    this.changes++;
+    if (world.protocol.guards.readsWhatIsSynced) this.journal.sync();
+    const recovery = world.byHand ? null : world.protocol.recover(this.journal.records, this.machine);
+    if (world.tells) world.note(`${this.name} restarts: ${recovery?.next.phase.at ?? 'serving'}`);
+    if (recovery === null) {
+      this.sweep();
       return true;
     }
-    process.queue.unshift(effect);
-    return false;
-  }
-
-  protected send(message: Message): void {
-    this.process?.link?.send(this.side, message);
-  }
-
-  /** Writes the journal as the table wants it: the records it waits for end in an event. */
-  protected journal(state: OwnershipRecord['state'], awaited: boolean): boolean {
-    const record = { migrationId: 'm', epoch: 1, role: this.side, state, peer: 'peer:1', time: '' } as OwnershipRecord;
-    const fault = this.world.journalFault();
-    const error = { code: 'E_JOURNAL', message: 'simulated' };
-    if (fault === 'none' || (fault === 'unknown' && this.world.random.chance(0.5))) this.records.push(record);
-    if (!awaited) {
-      if (fault !== 'none') this.happen({ type: 'failed', error });
-    } else if (fault === 'none') this.happen({ type: 'journaled' });
-    else if (fault === 'refused') this.happen({ type: 'journalRefused', error });
-    else this.happen({ type: 'journalUnknown', error });
+    const { migrationId, epoch } = recovery.record;
+    const peer = world.otherThan(this);
+    const session =
+      recovery.role === 'source'
+        ? new SourceSession(world, this, peer, migrationId, recovery.next.phase, epoch)
+        : new DestinationSession(world, this, peer, migrationId, recovery.next.phase, epoch);
+    session.queue.push(...(recovery.next.effects as AnyEffect[]));
+    this.sessions.push(session);
     return true;
   }
 
-  /** The process dies; an effect that was under way may have been done, and nobody was told. */
-  crash(): void {
-    const process = this.process!;
-    const [effect] = process.queue;
-    if (effect !== undefined && this.world.random.chance(0.5)) {
-      // Its event goes nowhere: the process is dead while it is done.
-      this.world.note(`${this.side} crashes after ${effect.do}`);
-      process.queue = [effect];
-      process.phase = null;
-      if (!['ask', 'redial', 'restore', 'play'].includes(effect.do)) this.work();
-    } else this.world.note(`${this.side} crashes`);
-    this.process = null;
-    for (const link of this.world.links) link.open[this.side] = false;
+  /** Clears away what a trmig that died left: a copy, unless it may have been reported ready; a guest that has moved. */
+  sweep(): void {
+    const latest = this.journal.records.at(-1);
+    const isConducted = this.sessions.some((one) => !one.isOver);
+    if (this.machine === 'fenced' && latest?.state === 'retired' && !isConducted) this.machine = 'gone';
+    if (!this.arriving || this.sessions.some((one) => one.role === 'destination' && !one.isLast)) return;
+    const unsettled = latest?.role === 'destination' ? latest.state : null;
+    if (unsettled === 'owner' || this.machine === 'running') return;
+    if (this.machine === 'final' && unsettled === 'replaying') return;
+    if (unsettled === 'replaying') {
+      if (this.machine === 'gone') return;
+      this.settle('discarded');
+    }
+    this.machine = 'gone';
+    this.arriving = false;
   }
-
-  restart(): void {
-    const recovery: Recovery | null = recover(this.records, this.machine);
-    this.process = { phase: recovery?.next.phase ?? null, queue: [...(recovery?.next.effects ?? [])], link: null };
-    this.world.note(`${this.side} restarts: ${this.process.phase?.at ?? 'serving'}`);
-    if (recovery === null) this.sweep();
-  }
-
-  /** A restarted host removes what an unfinished try left, when its journal knows of nothing. */
-  protected sweep(): void {}
 
   killMachine(): void {
     if (this.machine === 'gone') return;
-    this.world.note(`${this.side}'s QEMU dies`);
+    if (this.world.tells) this.world.note(`${this.name}'s QEMU dies`);
     this.machine = 'gone';
-    this.happen({ type: 'machineGone', error: { code: 'E_MACHINE_GONE', message: 'simulated' } });
+    this.tell({ type: 'machineGone', error: { code: 'E_MACHINE_GONE', message: 'simulated' } });
+  }
+
+  /** Something that every process here will hear of. */
+  tell(event: AnyEvent): void {
+    for (const session of this.sessions) session.news.push(event);
   }
 
   /** What `trmig status` would show here. */
-  get advice(): { command: string | null } | null {
+  get advice(): Advice | null {
     if (this.lost) return null;
-    const phase = this.process?.phase ?? null;
-    return advise('m', this.records, phase !== null, phase !== null && isStuck(phase));
+    const session = this.sessions.find((one) => !one.isLast || one.phase.at === 'unresolved');
+    const stuck = session !== undefined && isStuck(session.phase);
+    return advise('m', this.journal.records, session !== undefined, stuck);
+  }
+
+  /** A message on a connection that ends here. */
+  receive(message: Message, link: SimulatedLink, end: End): void {
+    const { world } = this;
+    if (world.tells) world.note(`${this.name} reads ${message.kind} of ${message.migration} on link ${link.id}`);
+    if (end.reader !== null) {
+      this.#take(end.reader, message);
+      return;
+    }
+    const role = message.kind === 'query' ? 'source' : 'destination';
+    const { ownFramesOnly } = world.protocol.guards;
+    const conducts = (one: Session): boolean =>
+      (one.migration === message.migration || !ownFramesOnly) && one.role === role && !one.suspended;
+    const session = this.sessions.find(conducts);
+    // A question may also come to a process that only reads the journal.
+    const bypassed = message.kind === 'query' && world.random.chance(0.5);
+    if (session === undefined || bypassed || !['query', 'commit'].includes(message.kind)) {
+      this.#serve(message, link, end);
+      return;
+    }
+    // A newer connection stays the one to reply on, whatever still arrives on older ones.
+    end.reader = session;
+    if (session.link === null || session.link.id < link.id) session.link = link;
+    this.#take(session, message);
+  }
+
+  #take(session: Session, message: Message): void {
+    const event = session.eventOf(message);
+    if (event !== null) session.happen(event);
+  }
+
+  /** What a process that conducts nothing does with a message: it has its journal. */
+  #serve(message: Message, link: SimulatedLink, end: End): void {
+    const { world } = this;
+    const { answerFrom, replyToCommit, guards } = world.protocol;
+    const { migration, kind } = message;
+    const { records } = this.journal;
+    if (kind === 'offer') this.#admit(migration, link, end);
+    else if (kind === 'query') {
+      if (guards.readsWhatIsSynced) this.journal.sync();
+      const epoch = records.findLast((one) => one.migrationId === migration)?.epoch ?? 0;
+      const holder = answerFrom(records, migration);
+      if (holder === 'source') world.promised.add(migration);
+      link.send(this, { kind: 'answer', migration, holder, epoch });
+    } else if (kind === 'commit') {
+      const reply = replyToCommit(records, migration);
+      if (reply !== null) link.send(this, { kind: reply, migration });
+      else if (!records.some((one) => one.migrationId === migration)) {
+        world.violated('a commit came for a migration that the destination does not know');
+      }
+    }
+  }
+
+  /** A new migration may begin only where nothing is unfinished, and nobody is at work. */
+  #admit(migration: string, link: SimulatedLink, end: End): void {
+    this.sweep();
+    const busy = this.sessions.some((one) => !one.isLast) || this.machine !== 'gone';
+    if (busy || !isSettled(this.journal.records)) {
+      link.send(this, { kind: 'refuse', migration });
+      return;
+    }
+    for (const over of [...this.sessions]) this.end(over);
+    const epoch = this.world.protocol.nextEpoch(this.journal.records);
+    const peer = this.world.otherThan(this);
+    const session = new DestinationSession(this.world, this, peer, migration, { at: 'offered' }, epoch);
+    session.link = link;
+    end.reader = session;
+    session.queue.push({ do: 'admit' });
+    this.sessions.push(session);
+  }
+
+  /** Whether a migration away from here can begin now, as a command would find out. */
+  get mayDepart(): boolean {
+    if (!this.up || this.lost || this.machine !== 'running') return false;
+    // A suspended process counts too: it may wake up. Without the guard only those are seen that are awake.
+    const { oneSource } = this.world.protocol.guards;
+    if (this.sessions.some((one) => !one.isLast && (oneSource || !one.suspended))) return false;
+    const last = this.journal.records.at(-1);
+    return isSettled(this.journal.records) || (last?.role === 'source' && cameBack.includes(last.state));
+  }
+
+  depart(migration: string): true {
+    const { world } = this;
+    const last = this.journal.records.at(-1);
+    if (last?.role === 'source' && cameBack.includes(last.state)) this.settle('returned');
+    for (const over of this.sessions.filter((one) => one.isLast)) this.end(over);
+    const epoch = world.protocol.nextEpoch(this.journal.records);
+    const session = new SourceSession(world, this, world.otherThan(this), migration, { at: 'connecting' }, epoch);
+    this.sessions.push(session);
+    if (world.tells) world.note(`${this.name} begins ${migration}`);
+    if (world.dial(session)) session.happen({ type: 'connected' });
+    else this.end(session);
+    return true;
   }
 }
+
+/** Before it relinquishes, a source that dies leaves a guest that goes on by itself. */
+const cameBack = ['recording', 'draining', 'reclaimed'];

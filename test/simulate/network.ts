@@ -1,35 +1,77 @@
-// Connections that deliver in order, each by itself: messages of an old one may arrive after those of a newer one, a cut
-// loses what is under way in both directions, and each end notices it when it notices it.
+// Connections that deliver in order, each by itself: messages of an old one may arrive after those of a newer one. A cut
+// loses what is under way in both directions; a stall keeps it back, and delivers it when an end may have given up long ago.
+// Each end notices what has happened when it notices it.
+import type { Host } from './host.js';
+import type { Session } from './session.js';
 
-export type Message =
-  | { readonly kind: 'offer' | 'accept' | 'base' | 'final' | 'commit' | 'live' | 'retired' | 'query' }
-  | { readonly kind: 'ready'; readonly digest: string }
-  | { readonly kind: 'answer'; readonly holder: 'source' | 'destination' | 'unknown' }
-  | { readonly kind: 'abort' | 'declined' | 'refuse' };
+type Said =
+  | { readonly kind: 'offer' | 'accept' | 'base' | 'live' | 'retired' | 'query' | 'abort' | 'declined' | 'refuse' }
+  /** `version`: the guest's state at the log's end. */
+  | { readonly kind: 'final'; readonly version: number }
+  | { readonly kind: 'ready'; readonly version: number; readonly digest: string }
+  | { readonly kind: 'commit'; readonly epoch: number }
+  | {
+      readonly kind: 'answer';
+      readonly holder: 'source' | 'destination' | 'unknown';
+      readonly epoch: number;
+    };
+export type Message = Said & { readonly migration: string };
 
-export type Side = 'source' | 'destination';
-export const otherSide = (side: Side): Side => (side === 'source' ? 'destination' : 'source');
+/** One host's end of a connection. */
+export interface End {
+  readonly host: Host;
+  readonly inbox: Message[];
+  open: boolean;
+  /** Who reads it; null: whoever listens on that host. */
+  reader: Session | null;
+}
 
 export class SimulatedLink {
-  readonly inbox: Record<Side, Message[]> = { source: [], destination: [] };
-  /** Ends that are still open. */
-  readonly open: Record<Side, boolean> = { source: true, destination: true };
   cut = false;
+  stalled = false;
+  readonly ends: readonly [End, End];
 
-  constructor(readonly id: number) {}
+  constructor(
+    readonly id: number,
+    dialler: Session,
+    to: Host,
+  ) {
+    this.ends = [
+      { host: dialler.host, inbox: [], open: true, reader: dialler },
+      { host: to, inbox: [], open: true, reader: null },
+    ];
+  }
 
-  send(from: Side, message: Message): void {
-    if (!this.cut && this.open[from]) this.inbox[otherSide(from)].push(message);
+  endAt(host: Host): End {
+    return this.ends[0].host === host ? this.ends[0] : this.ends[1];
+  }
+
+  other(end: End): End {
+    return this.ends[0] === end ? this.ends[1] : this.ends[0];
+  }
+
+  send(from: Host, message: Message): void {
+    const end = this.endAt(from);
+    if (!this.cut && end.open) this.other(end).inbox.push(message);
   }
 
   /** Loses a random tail of what is under way: a prefix may have arrived already and waits to be read. */
   sever(keep: (count: number) => number): void {
     this.cut = true;
-    for (const side of ['source', 'destination'] as const) this.inbox[side].splice(keep(this.inbox[side].length + 1));
+    for (const { inbox } of this.ends) inbox.splice(keep(inbox.length + 1));
   }
 
   /** This end can know that the other one is gone, having read everything. */
-  endsFor(side: Side): boolean {
-    return this.open[side] && this.inbox[side].length === 0 && (this.cut || !this.open[otherSide(side)]);
+  endsFor(end: End): boolean {
+    return end.open && end.inbox.length === 0 && (this.cut || !this.other(end).open);
+  }
+
+  /** Nothing is heard from the other end, which is there: whoever waits may lose patience. */
+  isSilentFor(end: End): boolean {
+    return this.stalled || this.other(end).reader?.suspended === true;
+  }
+
+  get over(): boolean {
+    return !this.ends[0].open && !this.ends[1].open;
   }
 }

@@ -1,55 +1,87 @@
 // Two hosts, the links between them, and a seeded schedule of who gets to act and of what breaks. One step is one message
-// read, one effect done, or one fault. No time passes; whatever can happen next may happen next.
-import { currentOwner } from '../../src/migrate/ownership.js';
+// read, one effect done, or one fault. No time passes; whatever can happen next may happen next. The guest is moved to and
+// fro several times in one run; a move may begin while the leftovers of the one before are still under way.
+import { breakSomething } from './faults.js';
+import { Host } from './host.js';
+import { checkEnd, checkStep, type End } from './invariants.js';
 import { SimulatedLink } from './network.js';
+import { settleBesideSuspended, settleByPerson } from './person.js';
+import { protocol as theProtocol, type Protocol } from './protocol.js';
 import { Random } from './random.js';
-import { Destination, Source } from './sides.js';
-import type { Host } from './host.js';
+import { failure, type Session } from './session.js';
 
 export class Violation extends Error {}
 
-export interface RunResult {
-  /** What has become of the guest. */
-  readonly end: 'source' | 'destination' | 'resolve' | 'dead';
-  readonly steps: number;
+export interface RunOptions {
+  /** At most so many faults. */
   readonly faults: number;
-  readonly trace: readonly string[];
+  readonly protocol?: Protocol;
+  /** Keep a trace. */
+  readonly tells?: boolean;
 }
 
-const stepsMax = 3000;
-const failure = { code: 'E_SIMULATED', message: 'simulated' };
+export interface RunResult {
+  /** What has become of the guest. */
+  readonly end: End;
+  readonly steps: number;
+  readonly faults: number;
+  /** Moves begun, moves made, a person's decisions. */
+  readonly moves: { readonly begun: number; readonly made: number; readonly resolved: number };
+}
+
+type Action = () => boolean;
+const stepsMax = 5000;
+const movesMax = 3;
 
 export class World {
   readonly random: Random;
-  readonly source: Source;
-  readonly destination: Destination;
-  readonly links: SimulatedLink[] = [];
+  readonly protocol: Protocol;
+  readonly a: Host;
+  readonly b: Host;
+  readonly tells: boolean;
   readonly trace: string[] = [];
-  /** The guest has been stopped at the log's last instruction. */
-  finished = false;
-  /** It has run on at the source since: the destination's copy is stale. */
-  ranOn = false;
-  /** It has run at the destination: the source's copy is stale. */
-  movedOn = false;
-  digest = 'r';
+  links: SimulatedLink[] = [];
+  /** Half of the runs: a process that has died, or lost its peer, is not replaced by one that goes on from the journal. */
+  readonly byHand: boolean;
+  /** The guest's newest state: it counts where the guest went on somewhere. */
+  version = 1;
+  /** The epoch of the move that made its host the owner. */
+  ownerEpoch = 0;
+  /** Migrations of which a destination was told that the source holds the guest. */
+  readonly promised = new Set<string>();
+  /** A guest has been stopped for its handover, in the move that is under way. */
+  handingOver = false;
+  /** Faults have killed a QEMU that held the guest's newest state. */
+  killed = false;
   faults = 0;
+  resolved = 0;
   #faultsLeft: number;
-  /** Half of the runs keep their faults for the handover, where they hurt. */
+  #linkCount = 0;
+  #begun = 0;
+  readonly #moves: number;
+  /** Half of the runs keep their faults for handovers, where they hurt. */
   readonly #late: boolean;
-  /** Faults have killed every QEMU that held the guest as it was. */
-  #killed = false;
 
-  constructor(seed: number, faultsMax: number) {
+  constructor(seed: number, options: RunOptions) {
     this.random = new Random(seed);
-    this.#faultsLeft = this.random.below(faultsMax + 1);
+    this.protocol = options.protocol ?? theProtocol;
+    this.tells = options.tells ?? false;
+    this.#faultsLeft = this.random.below(options.faults + 1);
     this.#late = this.random.chance(0.5);
-    this.source = new Source(this, 'source');
-    this.destination = new Destination(this, 'destination');
-    this.source.machine = 'running';
-    this.source.process = { phase: { at: 'connecting' }, queue: [], link: null };
-    this.destination.process = { phase: null, queue: [], link: null };
-    this.dial(this.source);
-    this.source.happen({ type: 'connected' });
+    this.byHand = this.random.chance(0.5);
+    this.#moves = 1 + this.random.below(movesMax);
+    this.a = new Host(this, 'a');
+    this.b = new Host(this, 'b');
+    this.a.machine = 'running';
+    this.a.version = this.version;
+  }
+
+  get hosts(): readonly [Host, Host] {
+    return [this.a, this.b];
+  }
+
+  otherThan(host: Host): Host {
+    return host === this.a ? this.b : this.a;
   }
 
   note(line: string): void {
@@ -63,180 +95,177 @@ export class World {
 
   /** Whether a fault happens here; faults are a budget, so that every run comes to rest. */
   fault(probability: number): boolean {
-    if (this.#late && !this.finished) return false;
-    if (this.#faultsLeft === 0 || !this.random.chance(probability)) return false;
+    if (this.#faultsLeft === 0 || (this.#late && !this.handingOver)) return false;
+    if (!this.random.chance(probability)) return false;
     this.#faultsLeft--;
     this.faults++;
     return true;
   }
 
-  journalFault(): 'none' | 'refused' | 'unknown' {
-    if (this.fault(0.03)) return 'refused';
-    return this.fault(0.01) ? 'unknown' : 'none';
-  }
-
-  /** A new connection between the two processes, if both live. */
-  dial(by: Host): boolean {
-    if (this.source.process === null || this.destination.process === null) return false;
-    const link = new SimulatedLink(this.links.length);
+  /** A new connection, if there is somebody at the other end. */
+  dial(by: Session): boolean {
+    if (!by.peer.up || by.peer.lost) return false;
+    const link = new SimulatedLink(this.#linkCount++, by, by.peer);
     this.links.push(link);
-    by.process!.link = link;
-    this.note(`${by.side} dials link ${link.id}`);
+    by.link = link;
+    if (this.tells) this.note(`${by.name} dials link ${link.id}`);
     return true;
   }
 
   run(): RunResult {
     let steps = 0;
     for (; this.#step(); steps++) {
-      this.#check();
+      checkStep(this);
       if (steps > stepsMax) this.violated('it does not come to rest');
     }
-    return { end: this.#end(), steps, faults: this.faults, trace: this.trace };
+    let made = 0;
+    for (const { journal } of this.hosts) made += journal.records.filter(({ state }) => state === 'owner').length;
+    const moves = { begun: this.#begun, made, resolved: this.resolved };
+    return { end: checkEnd(this), steps, faults: this.faults, moves };
   }
 
   /** One thing happens; false when nothing can any more. */
   #step(): boolean {
-    const actions = [...this.#actionsOf(this.source), ...this.#actionsOf(this.destination)];
-    if (this.fault(0.08)) {
-      this.#breakSomething();
+    if (this.fault(0.06)) {
+      breakSomething(this);
       return true;
     }
+    const actions: Action[] = [];
+    for (const host of this.hosts) if (!host.lost) this.#addActions(host, actions);
+    this.#addBeginning(actions);
     while (actions.length > 0) {
-      const [action] = actions.splice(this.random.below(actions.length), 1);
-      if (action!()) return true;
+      const index = this.random.below(actions.length);
+      const action = actions[index]!;
+      actions[index] = actions.at(-1)!;
+      actions.pop();
+      if (action()) return true;
     }
-    // A lease always ends, and nobody renews it who is dead.
-    if (this.source.machine === 'stopped' && this.source.process === null) return this.#expireLease();
-    return false;
+    return this.#stir();
   }
 
-  #actionsOf(host: Host): (() => boolean)[] {
-    if (host.lost) return [];
-    if (host.process === null) return [() => (host.restart(), true)];
-    const actions: (() => boolean)[] = [];
-    if (host.busy) actions.push(() => host.work());
+  #addActions(host: Host, actions: Action[]): void {
+    if (!host.up) {
+      actions.push(() => host.restart());
+      return;
+    }
+    for (const session of host.sessions) {
+      if (session.suspended) {
+        if (this.random.chance(0.05)) actions.push(() => this.#wake(session));
+        if (session.role === 'source' && this.random.chance(0.03)) actions.push(() => settleBesideSuspended(host));
+        continue;
+      }
+      if (session.queue.length > 0) actions.push(() => session.work());
+      if (session.news.length > 0) actions.push(() => (session.happen(session.news.shift()!), true));
+      if (session.isOver && this.random.chance(0.05)) actions.push(() => (host.end(session), true));
+    }
     for (const link of this.links) {
-      if (link.open[host.side] && link.inbox[host.side].length > 0) {
-        actions.push(() => (host.receive(link.inbox[host.side].shift()!, link), true));
-      } else if (link.endsFor(host.side)) {
-        actions.push(() => this.#notice(host, link));
-      }
+      const end = link.endAt(host);
+      if (!end.open || end.reader?.suspended === true) continue;
+      if (end.inbox.length > 0 && !link.stalled) {
+        actions.push(() => (host.receive(end.inbox.shift()!, link, end), true));
+      } else if (link.endsFor(end)) actions.push(() => this.#notice(host, link));
+      else if (link.isSilentFor(end) && this.random.chance(0.1)) actions.push(() => this.#losePatience(host, link));
     }
-    return actions;
+    if (host.machine === 'stopped' && !host.sessions.some((one) => !one.suspended)) {
+      if (this.random.chance(0.2)) actions.push(() => this.expireLease(host));
+    }
   }
 
-  #notice(host: Host, link: SimulatedLink): boolean {
-    link.open[host.side] = false;
-    const process = host.process!;
-    if (process.link !== link) return true;
-    process.link = null;
+  /** The next move, by whoever wants to try again, or back. */
+  #addBeginning(actions: Action[]): void {
+    if (this.#begun >= this.#moves || (this.#begun > 0 && !this.random.chance(0.05))) return;
+    const host = this.hosts.find((one) => one.mayDepart && this.otherThan(one).up && !this.otherThan(one).lost);
+    if (host !== undefined) actions.push(() => this.#begin(host));
+  }
+
+  #begin(host: Host): true {
+    this.handingOver = false;
+    return host.depart(`m${++this.#begun}`);
+  }
+
+  #wake(session: Session): true {
+    if (this.tells) this.note(`${session.name} goes on`);
+    session.suspended = false;
+    return true;
+  }
+
+  #notice(host: Host, link: SimulatedLink): true {
+    const end = link.endAt(host);
+    end.open = false;
+    if (this.links.length > 8) this.links = this.links.filter((one) => !one.over);
+    const session = end.reader;
+    if (session === null || session.link !== link) return true;
+    session.link = null;
     // A question that was lost is asked again.
-    if (process.phase?.at === 'asking') process.queue.push({ do: 'ask' });
-    else host.happen({ type: 'peerGone', error: failure });
+    if (session.phase.at === 'asking') session.queue.push({ do: 'ask' });
+    else session.happen({ type: 'peerGone', error: failure });
     return true;
   }
 
-  #expireLease(): boolean {
-    this.note('the lease runs out: the guest goes on');
-    this.source.run();
-    this.source.happen({ type: 'failed', error: failure });
+  /** Nothing was heard for long: the end is closed, or, during a handover, the migration given up over a living link. */
+  #losePatience(host: Host, link: SimulatedLink): true {
+    const session = link.endAt(host).reader;
+    if (this.tells) this.note(`${host.name} loses patience on link ${link.id}`);
+    const waits = session !== null && ['draining', 'awaiting-ready'].includes(session.phase.at);
+    if (waits && this.random.chance(0.5)) {
+      session.happen({ type: 'failed', error: failure });
+      return true;
+    }
+    return this.#notice(host, link);
+  }
+
+  expireLease(host: Host): true {
+    if (this.tells) this.note(`${host.name}'s lease runs out: the guest goes on`);
+    host.run();
+    host.tell({ type: 'failed', error: failure });
     return true;
   }
 
-  #breakSomething(): void {
-    const host: Host = this.random.pick([this.source, this.destination]);
-    switch (this.random.below(8)) {
-      case 0:
-      case 1: {
-        const whole = this.links.filter((link) => !link.cut);
-        if (whole.length === 0) return;
-        this.note('a link is cut');
-        this.random.pick(whole).sever((count) => this.random.below(count));
-        return;
-      }
-      case 2:
-      case 3:
-        if (host.process !== null) host.crash();
-        return;
-      case 4:
-        this.#kill(host);
-        return;
-      case 5:
-        if (this.source.machine === 'stopped') this.#expireLease();
-        return;
-      case 6:
-        // Declining while the source is lost for good is a person's decision to let the guest go.
-        if (this.source.lost) return;
-        host.happen({ type: 'cancel', error: { code: 'E_ABORTED', message: 'cancelled' } });
-        return;
-      case 7:
-        if (!this.random.chance(0.3)) return;
-        // The whole host, for good.
-        if (host.process !== null) host.crash();
-        this.#kill(host);
-        host.lost = true;
-        return;
+  /** Nothing happens by itself any more: what only takes time comes, then a person, then the next move. */
+  #stir(): boolean {
+    const suspended = this.hosts.flatMap(({ sessions }) => sessions).filter((one) => one.suspended);
+    const stalled = this.links.filter((link) => link.stalled);
+    for (const session of suspended) this.#wake(session);
+    for (const link of stalled) link.stalled = false;
+    if (suspended.length + stalled.length > 0) return true;
+    // Its process has nothing left to do: the other side learns of its end.
+    const over = this.hosts.flatMap(({ sessions }) => sessions).filter((one) => one.isOver);
+    for (const session of over) session.host.end(session);
+    if (over.length > 0) return true;
+    // A lease always ends, and nobody renews it who is dead.
+    for (const host of this.hosts) {
+      if (host.machine === 'stopped' && !host.lost && host.sessions.length === 0) return this.expireLease(host);
     }
+    if (settleByPerson(this)) return true;
+    return this.#finalMove();
   }
 
-  #kill(host: Host): void {
-    host.killMachine();
-    const { source, destination } = this;
-    const here = source.runs || (!this.movedOn && ['stopped', 'fenced'].includes(source.machine));
-    const keeps = ['replaying', 'ready', 'asking', 'taking', 'owner'].includes(
-      destination.process?.phase?.at ?? 'asking',
-    );
-    const unsettled = ['replaying', 'owner'].includes(destination.records.at(-1)?.state ?? '');
-    const whole = destination.machine === 'final' && !this.ranOn && this.digest === 'r';
-    const there = destination.runs || (whole && keeps && unsettled);
-    if (!here && !there) this.#killed = true;
+  /** What is left of all that must not hinder a last, undisturbed move, and it leaves nothing behind. */
+  #finalMove(): boolean {
+    if (this.hosts.some((host) => host.lost)) return false;
+    const host = this.hosts.find((one) => one.runs);
+    if (host === undefined || this.#begun > this.#moves) return false;
+    if (!host.mayDepart) this.violated(`at rest the guest runs at ${host.name} and cannot be moved`);
+    this.#faultsLeft = 0;
+    if (this.#begun < this.#moves) return this.#begin(host);
+    this.#begin(host);
+    this.finalHost = this.otherThan(host);
+    return true;
   }
 
-  #check(): void {
-    const { source, destination } = this;
-    if (source.runs && destination.runs) this.violated('the guest runs on both hosts');
-    const ownsThere = destination.records.length > 0 && currentOwner(destination.records) === 'here';
-    if (currentOwner(source.records) === 'here' && ownsThere && destination.records.at(-1)!.state !== 'declined') {
-      this.violated('both journals say "here"');
-    }
-    if (source.runs && currentOwner(source.records) !== 'here')
-      this.violated('it runs at a source that does not own it');
-    if (destination.runs && !ownsThere) this.violated('it runs at a destination that does not own it');
-    this.#checkHope();
-  }
-
-  /** When it runs nowhere, it will, or somebody is told what to do. */
-  #checkHope(): void {
-    const { source, destination } = this;
-    if (source.runs || destination.runs || this.#killed || source.machine === 'stopped') return;
-    const hosts = [source, destination];
-    const conducted = hosts.some((host) => host.process !== null && host.process.phase !== null && host.busy);
-    if (!conducted && hosts.every((host) => host.advice === null)) this.violated('it runs nowhere and nobody says so');
-  }
-
-  #end(): RunResult['end'] {
-    const { source, destination } = this;
-    if (source.runs) return 'source';
-    if (destination.runs) return 'destination';
-    const hosts = [source, destination];
-    const named = hosts.some((host) => (host.advice?.command ?? null) !== null);
-    const undecidable = hosts.some((host) => host.lost || host.process?.phase?.at === 'unresolved');
-    if (named && undecidable) return 'resolve';
-    if (this.#killed) return 'dead';
-    return this.violated(
-      named ? 'at rest, it runs nowhere, though both hosts could tell' : 'at rest, it runs nowhere, unsaid',
-    );
-  }
+  /** Where the last, undisturbed move must end. */
+  finalHost: Host | null = null;
 }
 
-/** Runs one seed. @throws Violation with the trace in the world. */
-export function simulate(seed: number, faultsMax: number): { world: World; result: RunResult } {
-  const world = new World(seed, faultsMax);
+/** Runs one seed. @throws Violation with the end of its trace and the command that replays it. */
+export function simulate(seed: number, options: RunOptions): { world: World; result: RunResult } {
+  const world = new World(seed, options);
   try {
     return { world, result: world.run() };
   } catch (error) {
     if (!(error instanceof Violation)) throw error;
-    const reproduce = `reproduce: node build/test/simulate/replay.js --seed ${seed} --faults ${faultsMax}`;
-    throw new Violation(`${error.message}\n${world.trace.slice(-40).join('\n')}\n${reproduce}`);
+    if (!world.tells) return simulate(seed, { ...options, tells: true });
+    const reproduce = `reproduce: node build/test/simulate/replay.js --seed ${seed} --faults ${options.faults}`;
+    throw new Violation(`${error.message}\n${world.trace.slice(-60).join('\n')}\n${reproduce}`);
   }
 }
