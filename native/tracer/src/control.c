@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "counting.h"
+#include "lines.h"
 #include "mode.h"
 #include "streams.h"
 
@@ -243,17 +244,18 @@ static bool read_client(uint64_t serial)
         return false;
     }
     g_byte_array_append(client->in, buffer, (guint)got);
-    uint8_t *end;
-    while ((client = client_by_serial(serial)) && client->in->len > 0 &&
-           (end = memchr(client->in->data, '\n', client->in->len))) {
-        const size_t length = (size_t)(end - client->in->data);
-        char *line = g_strndup((const char *)client->in->data, length);
-        g_byte_array_remove_range(client->in, 0, (guint)length + 1);
-        const bool stays = length == 0 || handle_line(serial, line);
+    /* What was taken is removed at the end: bytes that are all newlines would else be moved once for each. */
+    guint taken = 0;
+    char *line;
+    while ((client = client_by_serial(serial)) && (line = line_next(client->in, &taken))) {
+        const bool stays = handle_line(serial, line);
         g_free(line);
         if (!stays) {
             return false;
         }
+    }
+    if (client) {
+        g_byte_array_remove_range(client->in, 0, taken);
     }
     return client != NULL;
 }
@@ -261,10 +263,12 @@ static bool read_client(uint64_t serial)
 static bool write_client(Client *client)
 {
     const ssize_t sent = send(client->fd, client->out->data, client->out->len, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0) {
-        return errno == EAGAIN || errno == EINTR;
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+        return false;
     }
-    g_byte_array_remove_range(client->out, 0, (guint)sent);
+    if (sent > 0) {
+        g_byte_array_remove_range(client->out, 0, (guint)sent);
+    }
     return client->out->len < OUT_BYTES_MAX;
 }
 

@@ -59,8 +59,7 @@ static Segment *receive_segment(int fd, uint64_t seq, uint64_t from, FeedEnd *en
         *end = FEED_LOST;
         return NULL;
     }
-    if (header.magic != SEGMENT_MAGIC || header.kind != SEGMENT_KIND || header.seq != seq || header.from != from ||
-        header.to < header.from || header.payload_bytes > SEGMENT_PAYLOAD_BYTES_MAX) {
+    if (!segment_header_fits(&header, seq, from)) {
         *end = FEED_DAMAGED;
         return NULL;
     }
@@ -72,16 +71,7 @@ static Segment *receive_segment(int fd, uint64_t seq, uint64_t from, FeedEnd *en
         *end = FEED_LOST;
         return NULL;
     }
-    /* QEMU aborts on bytes that it does not understand: nothing reaches it that has not been scanned. */
-    trmig_event_scanner scanner;
-    trmig_event_scanner_init(&scanner);
-    int last = TRMIG_SCAN_EVENT;
-    for (uint32_t i = 0; i < header.payload_bytes && last != TRMIG_SCAN_ERROR; i++) {
-        last = trmig_event_scan_byte(&scanner, segment->payload[i]);
-    }
-    if (last != TRMIG_SCAN_EVENT || scanner.instructions != header.to - header.from ||
-        scanner.events != header.events || scanner.counts[TRMIG_EVENT_END] != 0 ||
-        digest64(segment->payload, header.payload_bytes) != header.checksum) {
+    if (!segment_holds(&header, segment->payload)) {
         segment_free(segment);
         *end = FEED_DAMAGED;
         return NULL;
@@ -118,49 +108,6 @@ static gpointer reader_thread(gpointer unused)
         }
     }
     return NULL;
-}
-
-/* Splits `segment` at the first arrival at `until`; what comes after goes back to the queue's head. Lock held. */
-static void split(Segment *segment, uint64_t until)
-{
-    trmig_event_scanner scanner;
-    trmig_event_scanner_init(&scanner);
-    uint64_t before = 0; /* instructions before the event that is being scanned */
-    size_t at = 0;
-    for (; at < segment->header.payload_bytes; at++) {
-        if (trmig_event_scan_byte(&scanner, segment->payload[at]) == TRMIG_SCAN_EVENT) {
-            if (segment->header.from + scanner.instructions >= until) {
-                break;
-            }
-            before = scanner.instructions;
-        }
-    }
-    /* The event ending at `at` is an INSTRUCTION event (5 bytes): only those advance the count. */
-    const size_t event = at + 1 - 5;
-    const uint64_t rest = segment->header.from + scanner.instructions - until;
-    const uint64_t now = until - segment->header.from - before;
-
-    Segment *after = g_new0(Segment, 1);
-    after->header = segment->header;
-    after->header.from = until;
-    const size_t tail = segment->header.payload_bytes - (at + 1);
-    const size_t head = rest > 0 ? 5 : 0;
-    after->payload = g_malloc(head + tail + 1);
-    if (head) {
-        const uint32_t big = GUINT32_TO_BE((uint32_t)rest);
-        after->payload[0] = TRMIG_EVENT_INSTRUCTION;
-        memcpy(after->payload + 1, &big, 4);
-    }
-    memcpy(after->payload + head, segment->payload + at + 1, tail);
-    after->header.payload_bytes = (uint32_t)(head + tail);
-    g_queue_push_head(&feed.queue, after);
-    feed.queue_bytes += after->header.payload_bytes;
-
-    const uint32_t big = GUINT32_TO_BE((uint32_t)now);
-    memcpy(segment->payload + event + 1, &big, 4);
-    segment->header.payload_bytes = (uint32_t)(at + 1);
-    segment->header.to = until;
-    segment->header.flags = 0;
 }
 
 /* QEMU has consumed the whole of `current`. Lock held; vCPU or main thread, replay mutex held. */
@@ -204,7 +151,9 @@ static void begin_segment(void)
     }
     feed.queue_bytes -= feed.current->header.payload_bytes;
     if (feed.until > feed.current->header.from && feed.until <= feed.current->header.to) {
-        split(feed.current, feed.until);
+        Segment *after = segment_split(feed.current, feed.until);
+        g_queue_push_head(&feed.queue, after);
+        feed.queue_bytes += after->header.payload_bytes;
     }
     g_cond_broadcast(&feed.changed);
 }

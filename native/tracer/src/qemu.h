@@ -199,7 +199,6 @@ typedef struct {
     F(QEMUFile *, qemu_file_new_input, (QIOChannel * ioc))                                                             \
     F(int, qemu_fflush, (QEMUFile * f))                                                                                \
     F(int, qemu_fclose, (QEMUFile * f))                                                                                \
-    F(unsigned int, qemu_get_be32, (QEMUFile * f))                                                                     \
     F(QIOChannelFile *, qio_channel_file_new_fd, (int fd))                                                             \
     F(void, object_unref, (void *obj))                                                                                 \
     F(bool, yank_register_instance, (const YankInstance *instance, Error **errp))                                      \

@@ -46,6 +46,18 @@ typedef struct {
 Segment *segment_new(const SegmentHeader *header, const uint8_t *payload);
 void segment_free(Segment *segment);
 
+/* What crosses a stream is foreign until these two have said yes. */
+
+/* Whether a header is the one that a stream's next frame must have: segment `seq`, from instruction `from` on. */
+bool segment_header_fits(const SegmentHeader *header, uint64_t seq, uint64_t from);
+/* Whether `payload` (of the length that the header says) is what the header says: QEMU aborts on bytes that it does not
+ * understand, so nothing reaches it that has not been scanned. */
+bool segment_holds(const SegmentHeader *header, const uint8_t *payload);
+
+/* Cuts a checked segment at the first arrival at `until`, which lies within it: it ends there, without its canary, and
+ * what comes after is returned. */
+Segment *segment_split(Segment *segment, uint64_t until);
+
 /* XXH3-64, seed 0. */
 uint64_t digest64(const void *bytes, size_t size);
 

@@ -5,6 +5,7 @@
 #include "qemu.h"
 #include "ram.h"
 #include "scratch.h"
+#include "state-header.h"
 
 #define XXH_INLINE_ALL
 #include <string.h>
@@ -13,11 +14,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum {
-    REGISTERS_MAX = 512,
-    QEMU_VM_FILE_MAGIC = 0x5145564d,
-    QEMU_VM_FILE_VERSION = 3,
-};
+enum { REGISTERS_MAX = 512 };
 
 uint64_t state_registers64(void)
 {
@@ -70,8 +67,11 @@ GByteArray *state_save(const char **why)
 
 const char *state_load(const uint8_t *bytes, size_t size)
 {
+    if (!state_begins(bytes, size)) {
+        return "these bytes are not a device state";
+    }
     const int fd = memfd_create("trmig-state", MFD_CLOEXEC);
-    if (fd < 0 || write(fd, bytes, size) != (ssize_t)size || lseek(fd, 0, SEEK_SET) != 0) {
+    if (fd < 0 || write(fd, bytes, size) != (ssize_t)size || lseek(fd, STATE_HEADER_BYTES, SEEK_SET) < 0) {
         if (fd >= 0) {
             close(fd);
         }
@@ -84,9 +84,7 @@ const char *state_load(const uint8_t *bytes, size_t size)
     const char *why = NULL;
     /* 10.0.2's loader asserts that an incoming migration is registered for yanking. */
     yank_register_instance(&migration, NULL);
-    if (qemu_get_be32(file) != QEMU_VM_FILE_MAGIC || qemu_get_be32(file) != QEMU_VM_FILE_VERSION) {
-        why = "these bytes are not a device state";
-    } else if (qemu_load_device_state(file) < 0) {
+    if (qemu_load_device_state(file) < 0) {
         why = "QEMU could not load the device state (its log says which device)";
     }
     yank_unregister_instance(&migration);
