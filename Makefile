@@ -9,6 +9,7 @@
 #   make format   mend the formatting that check would refuse
 #   make test     all of the above but check, then every test except test/soak;  TESTS=test/log for some
 #   make soak     the long tests of test/soak
+#   make fuzz     one fuzz target on end;  TARGET=wire-bodies SECONDS=600
 #   make bench    trmig beside QEMU's own migration
 #   make demo     a migration to look at, as root between two hosts;  GUEST=aarch64 for an emulated Arm machine
 #   make clean    remove what was built here (the shared cache stays)
@@ -21,7 +22,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 # The private node, if there is one, is known only after setup: each recipe asks anew.
 in_env := . scripts/env.sh;
 
-.PHONY: all setup native tracer addon core-test build guests check docs format test soak bench demo clean compile-tests
+.PHONY: all setup native tracer addon core-test build guests check docs format test soak fuzz fuzzers bench demo clean compile-tests
 
 all: native build
 
@@ -60,13 +61,20 @@ format: setup
 core-test: setup
 	@if [ -f native/core/Makefile ]; then $(MAKE) -s -C native/core test; fi
 
-test: native build guests compile-tests
+# Fuzz targets in C and C++, and libFuzzer as an addon for those in TypeScript.
+fuzzers: setup
+	@$(in_env) $(MAKE) -s -C native/fuzz
+
+fuzz: native build compile-tests fuzzers
+	@$(in_env) node build/test/fuzz/main.js "$(TARGET)" -max_total_time=$(or $(SECONDS),600) -print_final_stats=1 $(ARGS)
+
+test: native build guests compile-tests fuzzers
 	@$(in_env) status=0; \
 	  $(if $(TESTS),,make core-test || status=1;) \
 	  scripts/run-tests.sh $(or $(TESTS),test) || status=1; \
 	  exit $$status
 
-soak: native build guests compile-tests
+soak: native build guests compile-tests fuzzers
 	@$(in_env) scripts/run-tests.sh test/soak
 
 bench: native build guests compile-tests
@@ -77,5 +85,5 @@ demo: native build compile-tests
 	@$(in_env) scripts/demo.sh $(or $(GUEST),x86_64)
 
 clean:
-	@rm -rf dist build out .tap native/addon/build native/core/build
+	@rm -rf dist build out .tap native/addon/build native/core/build native/fuzz/build
 	@if [ -f native/tracer/Makefile ]; then $(MAKE) -s -C native/tracer clean; fi

@@ -17,6 +17,7 @@ need() { # need PACKAGE TEST...: the package is wanted unless the test succeeds
   "$@" >/dev/null 2>&1 || missing+=("$package")
 }
 has() { command -v "$1"; }
+has_libfuzzer() { test -e "$(clang --print-file-name="libclang_rt.fuzzer_no_main-$(uname -m).a")"; }
 need gcc has gcc
 need g++ has g++
 need libc6-dev test -e /usr/include/stdlib.h
@@ -39,6 +40,9 @@ if [ -n "${cross:-}" ]; then
   need "gcc-${cross/_/-}-linux-gnu" has "$cross-linux-gnu-gcc"
   need "libc6-dev-$cross_arch-cross" test -e "/usr/${cross/_/-}-linux-gnu/lib/libc.a"
 fi
+# For the fuzz targets: the compiler that instruments, and libFuzzer with the sanitizers, in Debian's current version.
+need clang has clang
+need libclang-rt-dev has_libfuzzer
 need gzip has gzip
 need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
 need git has git

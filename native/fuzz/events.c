@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Any bytes at all: the scanner must stay within its own invariants, and an error must last. */
-#include "../events.h"
+#include "../core/events.h"
 
 #include <stddef.h>
 #include <stdlib.h>

@@ -1,0 +1,4 @@
+import t from 'tap';
+import { fuzzAll } from './stage.js';
+
+fuzzAll(t, 2);
