@@ -15,6 +15,8 @@ export const segmentPayloadBytesMax = 16 * MIB;
 export const wireBodyBytesMax = 64 * KIB;
 /** An offer carries the machine's spec as JSON and the list of RAM blocks. */
 export const wireOfferBytesMax = 2 * MIB;
+/** A migration's or a recording's id: a UUID. The ownership journal keeps it. */
+export const migrationIdCharsMax = 64;
 /** Any one string in a frame other than an offer's spec. */
 export const wireStringBytesMax = 4 * KIB;
 /** A board has a handful of RAM blocks; a device with memory of its own adds one. */
@@ -57,6 +59,12 @@ export const opensslMsMax = 30_000;
 // --- log, recordings ---
 /** zstd window of a link's log (1 MiB): several seconds of log to match against, and 1 MiB a decoder must hold. */
 export const logWindowLog = 20;
+/**
+ * What a columnar payload may become, beside so many times its bytes. Real ones become 4 to 20 times as many; some fifty bytes
+ * that said 16 MiB would hold up their reader for seconds.
+ */
+export const columnarPayloadBytesFree = 64 * KIB;
+export const columnarGrowthMax = 256;
 /** What a zstd frame from elsewhere may ask a decoder to hold (8 MiB): the default of zstd's own tools. */
 export const zstdWindowLogMax = 23;
 /** The head of a record in a recording. The largest is a manifest, with the machine's spec in it. */

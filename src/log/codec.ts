@@ -66,7 +66,8 @@ export class WireEncoder {
     try {
       return encodeColumnar(this.#model, this.#zstd, segment.payload, around);
     } catch {
-      // No valid events, which nobody should have sealed. The model has gone astray over them, and the peer's has not.
+      // No valid events, which nobody should have sealed, or so few bytes that the peer would not believe them. The model has gone
+      // astray over them, and the peer's has not.
       this.#columnar = false;
       return null;
     }
@@ -118,7 +119,8 @@ export function encodeForDisk(segment: Segment): EncodedSegment {
     const bytes = encodeColumnar(modelForDisk(), frames, segment.payload, alone(placeOf(segment)));
     return encoded(segment, 'columnar', bytes);
   } catch {
-    return encoded(segment, 'zstd', frames.squeeze(segment.payload)); // no valid events, which nobody should have sealed
+    // No valid events, which nobody should have sealed, or so few bytes that a reader would not believe them.
+    return encoded(segment, 'zstd', frames.squeeze(segment.payload));
   }
 }
 

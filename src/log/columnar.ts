@@ -6,6 +6,7 @@
 //
 // A model that lives as long as a link knows what all segments before taught it; on disk each segment begins with a copy of
 // the same primed model, so that reading may start anywhere.
+import { columnarGrowthMax, columnarPayloadBytesFree } from '../limits.js';
 import type { EventModel, Stretch } from './event-model.js';
 import { BitReader, BitWriter, type BitCoder } from './range-coder.js';
 import type { Squeezer, Unsqueezer } from './zstd.js';
@@ -26,16 +27,26 @@ export interface Around {
 /** For a payload whose header is told elsewhere. */
 export const alone = (place: PayloadPlace): Around => ({ before: () => place, after: () => undefined });
 
-/** @param payload  valid events */
+/** Refuses few bytes that say they are many: reading takes time by what they become. Honest logs are far from it. */
+function checkGrowth(payloadBytes: number, bytes: number): void {
+  if (payloadBytes <= columnarPayloadBytesFree + columnarGrowthMax * bytes) return;
+  throw new RangeError(`${bytes} bytes are too few for a payload of ${payloadBytes}`);
+}
+
+/**
+ * @param payload  valid events
+ * @throws RangeError for a payload that becomes fewer bytes than a reader believes in; the model has learned from it then
+ */
 export function encodeColumnar(model: EventModel, squeezer: Squeezer, payload: Buffer, around: Around): Buffer {
   const writer = new BitWriter();
   const { from } = around.before(writer);
   const { left, instructions } = model.code(writer, payload, from);
   around.after(writer, instructions);
   const decisions = writer.finish(left.length > 0);
-  if (left.length === 0) return decisions;
   const data = Buffer.concat(left.map((stretch) => payload.subarray(stretch.from, stretch.to)));
-  return Buffer.concat([decisions, squeezer.squeeze(data)]);
+  const bytes = left.length === 0 ? decisions : Buffer.concat([decisions, squeezer.squeeze(data)]);
+  checkGrowth(payload.length, bytes.length);
+  return bytes;
 }
 
 /**
@@ -45,6 +56,7 @@ export function encodeColumnar(model: EventModel, squeezer: Squeezer, payload: B
 export function decodeColumnar(model: EventModel, unsqueezer: Unsqueezer, bytes: Uint8Array, around: Around): Buffer {
   const reader = new BitReader(bytes);
   const { from, payloadBytes } = around.before(reader);
+  checkGrowth(payloadBytes, bytes.length);
   const payload = Buffer.alloc(payloadBytes);
   const { left, instructions } = model.code(reader, payload, from);
   around.after(reader, instructions);
