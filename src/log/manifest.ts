@@ -2,7 +2,7 @@
 // needed to replay where no catalog knows the recording. Foreign until read: a name out of it never leads out of the
 // directory, counts are bounded, enums are known values.
 import { Builder, type Offset } from 'flatbuffers';
-import { manifestEntriesMax, recordHeadBytesMax } from '../limits.js';
+import { manifestEntriesMax, migrationIdCharsMax, recordHeadBytesMax } from '../limits.js';
 import { readTable, required, safeNumber } from '../schema/bounded.js';
 import {
   Manifest as ManifestTable,
@@ -153,7 +153,7 @@ export function decodeManifest(bytes: Buffer, file: string): RecordingManifest {
 
 function readManifest(table: ManifestTable): RecordingManifest {
   return {
-    uuid: required(table.uuid(), 'uuid'),
+    uuid: uuid(required(table.uuid(), 'uuid')),
     machine: required(table.machine(), 'machine'),
     spec: required(table.spec(), 'spec'),
     qemu: required(table.qemu(), 'qemu'),
@@ -168,6 +168,12 @@ function readManifest(table: ManifestTable): RecordingManifest {
     quirks: table.quirks(),
     ...readStatus(table),
   };
+}
+
+/** It goes into the ownership journal of whoever takes the machine over. */
+function uuid(value: string): string {
+  if (value.length > 0 && value.length <= migrationIdCharsMax) return value;
+  throw new RangeError(`a uuid of ${value.length} characters`);
 }
 
 function readBlock(block: BlockTable): RecordedBlock {

@@ -17,13 +17,13 @@ import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { TrmigError } from '../errors.js';
-import { journalBytesMax } from '../limits.js';
+import { journalBytesMax, migrationIdCharsMax } from '../limits.js';
 
 const sourceStates = ['recording', 'draining', 'relinquished', 'reclaimed', 'returned', 'retired'] as const;
 const destinationStates = ['replaying', 'owner', 'live', 'declined', 'discarded'] as const;
 
 const common = {
-  migrationId: z.string().min(1).max(64),
+  migrationId: z.string().min(1).max(migrationIdCharsMax),
   /** Counts the moves of ownership that this machine has made; a migration's epoch is its move's. */
   epoch: z.int().min(0),
   /** The other host's address, host:port: where to ask. */

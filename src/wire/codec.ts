@@ -20,7 +20,7 @@ const strings = (builder: Builder, values: readonly string[]): number[] =>
   values.map((value) => builder.createString(value));
 
 const migrationIdOnly = <Table extends { migrationId(): string | null }>(table: Table): { migrationId: string } => ({
-  migrationId: text(table.migrationId(), 'migration id'),
+  migrationId: text(table.migrationId(), 'migration id', limits.migrationIdCharsMax),
 });
 
 function blockOf(block: wire.Block | null): RamBlock {
@@ -120,7 +120,7 @@ const CODECS: { readonly [K in FrameKind]: Codec<K> } = {
     },
     root: (buffer) => wire.Offer.getRootAsOffer(buffer),
     read: (t) => ({
-      migrationId: text(t.migrationId(), 'migration id'),
+      migrationId: text(t.migrationId(), 'migration id', limits.migrationIdCharsMax),
       machine: text(t.machine(), 'machine'),
       mode: named(wire.Mode, t.mode(), ['migrate', 'ship'] as const),
       verify: t.verify(),
@@ -292,7 +292,7 @@ const CODECS: { readonly [K in FrameKind]: Codec<K> } = {
   commit: codec('commit', {
     encode: (b, f) => wire.Commit.createCommit(b, b.createString(f.migrationId), f.epoch),
     root: (buffer) => wire.Commit.getRootAsCommit(buffer),
-    read: (t) => ({ migrationId: text(t.migrationId(), 'migration id'), epoch: t.epoch() }),
+    read: (t) => ({ migrationId: text(t.migrationId(), 'migration id', limits.migrationIdCharsMax), epoch: t.epoch() }),
   }),
   live: codec('live', {
     encode: (b, f) =>

@@ -64,7 +64,13 @@ export function bare<K extends FrameKind>(
 
 // Times are not bounded by 2^53 ns (104 days): a host's or guest's uptime may exceed that. Above it they round to 2 ns.
 export const ns = (value: number): bigint => BigInt(Math.max(0, Math.round(value)));
-export const ofNs = (value: bigint): number => Number(value);
+
+/** No clock has run for 292 years; a number beyond would not come out of its encoding as it went in. */
+export function ofNs(value: bigint): number {
+  if (value >= 1n << 63n) throw new RangeError(`${value} ns are no time`);
+  return Number(value);
+}
+
 export const u64 = (value: number): bigint => BigInt(value);
 
 /** A message made for people, cut to what a frame may carry. */
