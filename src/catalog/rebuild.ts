@@ -7,6 +7,7 @@
 // - A newer trmig's catalog is left alone.
 import { rename } from 'node:fs/promises';
 import { TrmigError, asTrmigError } from '../errors.js';
+import type { CatalogContent } from './catalog.js';
 import type { MachineRow, MigrationRow, RecordingEntry } from './rows.js';
 import { SqliteCatalog } from './sqlite-catalog.js';
 
@@ -47,12 +48,15 @@ export async function rebuildCatalog(
   const machines = await collect(scanners.machines, problems, signal);
   const recordings = await collect(scanners.recordings, problems, signal);
   const migrations = await collect(scanners.migrations, problems, signal);
-  const movedTo = await moveAsideIfDamaged(file);
-  const catalog = new SqliteCatalog(file);
+  const content = { machines, recordings, migrations };
+  let movedTo = await moveAsideIfDamaged(file);
   try {
-    await catalog.replaceAll({ machines, recordings, migrations });
-  } finally {
-    catalog.close();
+    await fill(file, content);
+  } catch (cause) {
+    // SQLite's check does not find all damage; writing does.
+    if (movedTo !== null || asTrmigError(cause).code !== 'E_CATALOG_CORRUPT') throw cause;
+    movedTo = await moveAside(file);
+    await fill(file, content);
   }
   return {
     machines: machines.length,
@@ -87,6 +91,19 @@ async function moveAsideIfDamaged(file: string): Promise<string | null> {
   } finally {
     catalog.close();
   }
+  return moveAside(file);
+}
+
+async function fill(file: string, content: CatalogContent): Promise<void> {
+  const catalog = new SqliteCatalog(file);
+  try {
+    await catalog.replaceAll(content);
+  } finally {
+    catalog.close();
+  }
+}
+
+async function moveAside(file: string): Promise<string> {
   const movedTo = `${file}.damaged-${Date.now()}`;
   for (const suffix of ['-wal', '-shm', '']) await renameIfThere(`${file}${suffix}`, `${movedTo}${suffix}`);
   return movedTo;
