@@ -203,6 +203,11 @@ export const ERROR_CODES = {
     65,
   ),
   E_IMAGE_MISMATCH: code('A RAM image is of another machine', 'Start the destination from the same machine spec.', 65),
+  E_FILES_REFUSED: code(
+    'A machine from another host names a file that it may not',
+    'Start the receiver with --files and the folder of that file, if the machine may have it.',
+    65,
+  ),
   // disks
   E_DISKS: code(
     "The record of a machine's disks does not hold",

@@ -13,6 +13,10 @@ export default class Receive extends BaseCommand<typeof Receive> {
   static override examples = [
     '<%= config.bin %> receive --listen 10.0.0.2:7600',
     {
+      description: 'Machines may name files of this host in one folder only',
+      command: '<%= config.bin %> receive --listen 10.0.0.2:7600 --files /srv/guests',
+    },
+    {
       description: 'One machine, on any free port',
       command: '<%= config.bin %> receive --listen 127.0.0.1:0 --once --json',
     },
@@ -22,6 +26,12 @@ export default class Receive extends BaseCommand<typeof Receive> {
       summary: 'Address; port 0 takes any free one.',
       helpValue: 'HOST:PORT',
       default: '127.0.0.1:7600',
+    }),
+    files: Flags.string({
+      summary: 'Where the kernel, initrd and shared disks of machines must lie; anywhere unless given. Repeatable.',
+      helpValue: 'DIR',
+      multiple: true,
+      multipleNonGreedy: true,
     }),
     once: Flags.boolean({ summary: 'End after one machine or recording; the exit code says whether it arrived.' }),
     plaintext: plaintextFlag,
@@ -43,6 +53,7 @@ export default class Receive extends BaseCommand<typeof Receive> {
       port,
       security: new KeyRing(home).security(this.flags.plaintext),
       signal: this.signal,
+      files: this.flags.files,
       onPhase: (phase, machine, peer) => {
         this.result({ phase: phase.at, machine, peer }, () => `${machine}  ${phase.at}  (from ${peer})`);
       },

@@ -24,6 +24,7 @@ export { candidates, findQemu, isVersion, type FoundQemu } from './qemu.js';
 export { parseQcow2Header, type Qcow2Header } from './qcow2-header.js';
 export { QmpClient, type QemuVersion } from './qmp.js';
 export { chooseShift, shiftDefault } from './shift.js';
+export { parseForeignSpec } from './foreign-spec.js';
 export * from './spec.js';
 export { diskOfSpec } from './start-disks.js';
 export { withStartLock } from './start-lock.js';

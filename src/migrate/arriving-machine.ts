@@ -6,12 +6,13 @@
 import { TrmigError } from '../errors.js';
 import { checkSameBlocks, type ImageProcess } from '../checkpoint/index.js';
 import { qemuStopMsMax } from '../limits.js';
-import { Machine, checkSpec, type Home, type MachineSpec, type QmpClient } from '../machine/index.js';
+import { Machine, parseForeignSpec, type Home, type MachineSpec, type QmpClient } from '../machine/index.js';
 import type { OfferFrame } from '../wire/frames.js';
 import type { DiskWitness } from './disk-witness.js';
 import { announce } from './announce.js';
 import { ArrivingDisks } from './arriving-disks.js';
 import { beginArrival, clearAbandoned, endArrival } from './arrival.js';
+import { checkNamedFiles } from './named-files.js';
 import { checkRoom } from './room.js';
 import { SessionJournal } from './session-journal.js';
 
@@ -19,6 +20,8 @@ export interface ArrivalOptions {
   readonly home: Home;
   /** Bytes of memory that this host has to give; what the kernel says when left out. */
   readonly memoryToGive?: (() => Promise<number>) | undefined;
+  /** Folders in which the files that a machine names must lie; anywhere when left out. */
+  readonly files?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -39,14 +42,15 @@ export class ArrivingMachine {
 
   /**
    * Takes an offer if this host can: nothing of the machine is here yet.
-   * @throws TrmigError E_SPEC, E_PROFILE, E_DISKS, E_NO_ROOM, E_BUSY, E_UNSETTLED, E_HOME, E_JOURNAL_*
+   * @throws TrmigError E_SPEC, E_PROFILE, E_FILES_REFUSED, E_DISKS, E_NO_ROOM, E_BUSY, E_UNSETTLED, E_HOME, E_JOURNAL_*
    */
   static async admit(offer: OfferFrame, peer: string, options: ArrivalOptions): Promise<ArrivingMachine> {
-    const { home, memoryToGive } = options;
+    const { home, memoryToGive, files } = options;
     const { machine: name, migrationId } = offer;
-    const spec = checkSpec(JSON.parse(offer.spec), { base: '/', source: "the source's spec" });
+    const spec = parseForeignSpec(offer.spec, "the source's spec");
     if (spec.name !== name) throw new TrmigError('E_SPEC', `the spec is of '${spec.name}', the offer of '${name}'`);
     await checkRoom(spec.memoryBytes, memoryToGive);
+    if (files !== undefined) await checkNamedFiles(spec, offer.disks, files);
     const paths = home.machine(name);
     await home.make(home.machines);
     await home.make(paths.folder);

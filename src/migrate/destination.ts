@@ -27,6 +27,8 @@ export interface DestinationOptions {
   readonly home: Home;
   /** Bytes of memory that this host has to give; what the kernel says when left out. */
   readonly memoryToGive?: () => Promise<number>;
+  /** Folders in which the files that a machine names must lie; anywhere when left out. */
+  readonly files?: readonly string[] | undefined;
   readonly signal?: AbortSignal;
   readonly onPhase?: (phase: DestinationPhase, machine: string) => void;
 }
@@ -231,8 +233,9 @@ class DestinationRun {
 
   async #admit(): Promise<void> {
     try {
-      const { home, memoryToGive, signal } = this.options;
-      this.#arriving = await ArrivingMachine.admit(this.offer, this.link.name, { home, memoryToGive, signal });
+      const { home, memoryToGive, files, signal } = this.options;
+      const options = { home, memoryToGive, files, signal };
+      this.#arriving = await ArrivingMachine.admit(this.offer, this.link.name, options);
       this.#session.dispatch({ type: 'admitted' });
     } catch (error) {
       this.#session.error ??= asTrmigError(error);

@@ -16,7 +16,7 @@ import {
   manifestName,
   type RecordingManifest,
 } from '../log/index.js';
-import { checkSpec, type Home } from '../machine/index.js';
+import { parseForeignSpec, type Home } from '../machine/index.js';
 import { capabilities } from '../wire/capabilities.js';
 import type {
   CheckpointFrame,
@@ -68,7 +68,7 @@ export async function receiveRecording(
   let dir = '';
   try {
     dir = home.recording(shippedName(offer.machine, offer.migrationId));
-    const spec = checkSpec(JSON.parse(offer.spec), { base: '/', source: "the recording's spec" });
+    const spec = parseForeignSpec(offer.spec, "the recording's spec");
     await home.make(home.recordings);
     const resumes = link.peer.capabilities.includes(capabilities.resumeRecording);
     const isThere = resumes && (await stat(join(dir, manifestName)).catch(() => null)) !== null;

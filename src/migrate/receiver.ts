@@ -26,6 +26,8 @@ export interface ReceiveOptions {
   readonly onPhase?: (phase: DestinationPhase, machine: string, peer: string) => void;
   /** Bytes of memory that this host has to give; what the kernel says when left out. */
   readonly memoryToGive?: () => Promise<number>;
+  /** Folders in which the kernel, the initrd and the shared disks of a machine must lie; anywhere when left out. */
+  readonly files?: readonly string[] | undefined;
   readonly onMachine?: (result: DestinationResult) => void;
   /** Takes an offered recording; without it such offers are refused. */
   readonly takeRecording?: (link: Link, offer: OfferFrame) => Promise<void>;
@@ -95,9 +97,10 @@ async function serve(link: Link, options: ReceiveOptions, taken: Set<string>): P
   }
   taken.add(first.machine);
   try {
-    const { home, signal, onPhase, memoryToGive } = options;
+    const { home, signal, onPhase, memoryToGive, files } = options;
     const result = await receiveMachine(link, first, {
       home,
+      files,
       ...(signal && { signal }),
       ...(memoryToGive && { memoryToGive }),
       ...(onPhase && { onPhase: (phase, machine) => onPhase(phase, machine, link.name) }),

@@ -2,7 +2,7 @@
 import { TrmigError } from '../errors.js';
 import { followPollMs } from '../limits.js';
 import type { PartRole, RecordingManifest, RecordingReader } from '../log/index.js';
-import { checkSpec, type MachineSpec } from '../machine/index.js';
+import { parseForeignSpec, type MachineSpec } from '../machine/index.js';
 import { diskPart } from './recording-folder.js';
 
 /** Paths of the parts. */
@@ -54,5 +54,5 @@ function diskParts({ manifest }: RecordingReader): string[] {
 
 /** The recorded machine's spec, as its manifest says it. @throws TrmigError E_SPEC */
 export function recordedSpec({ machine, spec }: RecordingManifest): MachineSpec {
-  return checkSpec(JSON.parse(spec), { base: '/', source: `the spec in the recording of '${machine}'` });
+  return parseForeignSpec(spec, `the spec in the recording of '${machine}'`);
 }
