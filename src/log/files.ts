@@ -4,9 +4,9 @@ import { open, rename, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { TrmigError } from '../errors.js';
 
-/** The door through which files are opened; tests put a failing disk behind it. */
+/** The door through which files are opened; tests put a failing disk behind it. A new file is its owner's alone: it may hold RAM. */
 export type OpenFile = (path: string, flags: string) => Promise<FileHandle>;
-export const openFile: OpenFile = (path, flags) => open(path, flags);
+export const openFile: OpenFile = (path, flags) => open(path, flags, 0o600);
 
 const errnoOf = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;

@@ -72,8 +72,8 @@ export class RecordingWriter {
   static async create(dir: string, facts: RecordingFacts, options: WriterOptions = {}): Promise<RecordingWriter> {
     const log = join(dir, logFolder);
     try {
-      await mkdir(dir, { recursive: true });
-      await mkdir(log); // fails if it is there: the lock against a second writer
+      await mkdir(dir, { recursive: true, mode: 0o700 });
+      await mkdir(log, { mode: 0o700 }); // fails if it is there: the lock against a second writer
       await syncDirectory(dir);
     } catch (error) {
       if (isPresent(error))

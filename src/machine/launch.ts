@@ -84,7 +84,7 @@ async function spawnDetached(binary: string, args: string[], logFile: string): P
   await rename(logFile, `${logFile}.old`).catch(ignoreMissing);
   const log = await open(logFile, 'a', 0o600);
   try {
-    const child = spawn(binary, args, { detached: true, stdio: ['ignore', log.fd, log.fd] });
+    const child = spawnPrivately(binary, args, log.fd);
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
       child.once('error', (cause) =>
@@ -96,6 +96,16 @@ async function spawnDetached(binary: string, args: string[], logFile: string): P
     return child;
   } finally {
     await log.close();
+  }
+}
+
+/** QEMU's sockets, logs and pid file are its owner's alone, whatever the caller's umask is. */
+function spawnPrivately(binary: string, args: string[], log: number): ChildProcess {
+  const before = process.umask(0o077);
+  try {
+    return spawn(binary, args, { detached: true, stdio: ['ignore', log, log] });
+  } finally {
+    process.umask(before);
   }
 }
 

@@ -46,6 +46,7 @@ export async function saveDisks(machine: Machine, writer: RecordingWriter, signa
     const path = join(writer.dir, diskPart(i));
     const partial = `${path}.partial`;
     try {
+      await (await openFile(partial, 'w')).close(); // qemu-img would make it readable for all
       await saveDisk(qemuImg, frozen, partial, { signal });
       const file = await openFile(partial, 'r');
       await file.sync().finally(() => file.close());
