@@ -11,11 +11,7 @@ import { parseDiskOffer } from './disk-offer.js';
  * @param folders where its files may lie
  * @throws TrmigError E_FILES_REFUSED naming the first that lies elsewhere, or is not there; E_DISKS
  */
-export async function checkNamedFiles(
-  spec: MachineSpec,
-  diskOffer: string,
-  folders: readonly string[],
-): Promise<void> {
+export async function checkNamedFiles(spec: MachineSpec, diskOffer: string, folders: readonly string[]): Promise<void> {
   const roots = await Promise.all(folders.map((folder) => realpath(folder).catch(() => null)));
   const disks = parseDiskOffer(diskOffer, spec.disks.length);
   const shared = disks.flatMap(({ disk }) => [

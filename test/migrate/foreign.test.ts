@@ -111,7 +111,8 @@ t.test('what a spec says stays one word, or one value, of the command line', asy
   t.equal(after('-append'), spec.append);
   const nodes = words.filter((word) => word.includes('shadow') && word.startsWith('{'));
   t.ok(nodes.length > 0);
-  for (const node of nodes) t.doesNotThrow(() => JSON.parse(node) as unknown, 'a disk is JSON, which commas do not cut');
+  for (const node of nodes)
+    t.doesNotThrow(() => JSON.parse(node) as unknown, 'a disk is JSON, which commas do not cut');
   for (const wrong of [{ cpu: 'max,x=y' }, { devices: ['loader,file=/etc/shadow'] }, { accel: '-S' }, { name: '-S' }]) {
     t.throws(() => parseForeignSpec(JSON.stringify({ ...plain, ...wrong }), 'x'), { code: 'E_SPEC' });
   }
@@ -128,7 +129,13 @@ t.test('with folders given, kernel, initrd and shared disks lie in them, whereve
   const refused = { code: 'E_FILES_REFUSED' };
   await t.resolves(named({ kernel: `${inside}/linux` }));
   await t.resolves(named({}));
-  for (const file of [`${outside}/secret`, `${inside}/../inside-out/secret`, `${inside}/link`, `${inside}/none`, inside]) {
+  for (const file of [
+    `${outside}/secret`,
+    `${inside}/../inside-out/secret`,
+    `${inside}/link`,
+    `${inside}/none`,
+    inside,
+  ]) {
     await t.rejects(named({ kernel: file }), refused, file);
     await t.rejects(named({ kernel: `${inside}/linux`, initrd: file }), refused, `initrd ${file}`);
   }

@@ -8,7 +8,8 @@ import { recordMachine } from '../../src/migrate/record.js';
 import { boot, generously, stage } from './stage.js';
 
 const python = '/usr/bin/python3'; // One that another user may run.
-const cannot = process.getuid?.() !== 0 ? 'only root can become another user' : !existsSync(python) && `there is no ${python}`;
+const cannot =
+  process.getuid?.() !== 0 ? 'only root can become another user' : !existsSync(python) && `there is no ${python}`;
 const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups', '--no-new-privs'];
 
 t.setTimeout(generously.timeout * 2);
@@ -47,7 +48,11 @@ t.test('another user can do nothing with a machine', { ...generously, skip: cann
   };
   t.same(attempts(nobody), [], 'with the folders as they are');
   for (let up = machine.paths.folder; up !== folder; up = path.dirname(up)) chmodSync(up, 0o755);
-  t.same(attempts(nobody), ['list the folder'], 'and with the folders opened, each file and socket is closed by itself');
+  t.same(
+    attempts(nobody),
+    ['list the folder'],
+    'and with the folders opened, each file and socket is closed by itself',
+  );
   t.equal(attempts(['--reuid=0']).length, 13, 'the owner can do all of it');
   await machine.tracer.thaw(frozen);
   await machine.tracer.cont();
