@@ -39,7 +39,9 @@ async function answered(t: Test, frame: OfferFrame, more: Partial<ReceiveOptions
     home,
     host: '127.0.0.1',
     port: 0,
-    takeRecording: async (link, first) => void (await receiveRecording(link, first, { home })),
+    takeRecording: async (link, first) => {
+      await receiveRecording(link, first, { home });
+    },
     ...more,
   });
   const link = await connect('127.0.0.1', receiver.port, { identity });
