@@ -266,9 +266,7 @@ static bool write_client(Client *client)
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
         return false;
     }
-    if (sent > 0) {
-        g_byte_array_remove_range(client->out, 0, (guint)sent);
-    }
+    g_byte_array_remove_range(client->out, 0, (guint)MAX(sent, 0));
     return client->out->len < OUT_BYTES_MAX;
 }
 
