@@ -121,8 +121,7 @@ export const mutations: Readonly<Record<string, Protocol>> = {
       return answer === 'unknown' ? 'source' : answer;
     },
   },
-  'a second source begins beside a suspended one': without('oneSource'),
-  'a journal that another process has written to takes records': without('soleWriter'),
+  'a second source begins, or a person settles, beside a suspended one': without('oneSource'),
   'what is read from a journal may not be on disk': without('readsWhatIsSynced'),
   'a destination counts epochs by itself': without('takesEpoch'),
   "an old migration's frames are taken for the new one's": without('ownFramesOnly'),

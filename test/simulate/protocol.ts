@@ -14,9 +14,7 @@ export type SourceTable = Table<SourcePhase, SourceEvent, SourceEffect>;
 export type DestinationTable = Table<DestinationPhase, DestinationEvent, DestinationEffect>;
 
 export interface Guards {
-  /** A journal that another process has written to since takes no record from this one. */
-  readonly soleWriter: boolean;
-  /** A machine whose source process lives, suspended or not, is not migrated by a second one. */
+  /** A machine whose source process lives, suspended or not, is neither migrated by a second one nor settled by a person. */
   readonly oneSource: boolean;
   /** What is answered from a journal, or gone on from, is on disk. */
   readonly readsWhatIsSynced: boolean;
@@ -43,5 +41,5 @@ export const protocol: Protocol = {
   answerFrom,
   replyToCommit,
   nextEpoch,
-  guards: { soleWriter: true, oneSource: true, readsWhatIsSynced: true, takesEpoch: true, ownFramesOnly: true },
+  guards: { oneSource: true, readsWhatIsSynced: true, takesEpoch: true, ownFramesOnly: true },
 };

@@ -107,8 +107,8 @@ export abstract class Session {
       return this.#journaled('journalUnknown', awaited);
     }
     if (this.#broken) return this.#journaled('journalUnknown', awaited);
-    const alone = this.#seen === journal.records.length || !world.protocol.guards.soleWriter;
-    if (!alone || world.fault(0.03)) return this.#journaled('journalRefused', awaited);
+    const isSole = this.#seen === journal.records.length;
+    if (!isSole || world.fault(0.03)) return this.#journaled('journalRefused', awaited);
     const { migration: migrationId, epoch, role } = this;
     this.host.record({ migrationId, epoch, role, state, peer: `${this.peer.name}:1`, time: '' } as OwnershipRecord);
     this.#seen = journal.records.length;

@@ -151,7 +151,9 @@ export class World {
     for (const session of host.sessions) {
       if (session.suspended) {
         if (this.random.chance(0.05)) actions.push(() => this.#wake(session));
-        if (session.role === 'source' && this.random.chance(0.03)) actions.push(() => settleBesideSuspended(host));
+        if (session.role === 'source' && !this.protocol.guards.oneSource && this.random.chance(0.1)) {
+          actions.push(() => settleBesideSuspended(host));
+        }
         continue;
       }
       if (session.queue.length > 0) actions.push(() => session.work());
@@ -173,8 +175,11 @@ export class World {
 
   /** The next move, by whoever wants to try again, or back. */
   #addBeginning(actions: Action[]): void {
-    if (this.#begun >= this.#moves || (this.#begun > 0 && !this.random.chance(0.05))) return;
+    if (this.#begun >= this.#moves) return;
     const host = this.hosts.find((one) => one.mayDepart && this.otherThan(one).up && !this.otherThan(one).lost);
+    // A guest whose migration seems to stand still is soon tried again.
+    const eagerness = this.#begun === 0 ? 1 : host?.sessions.some((one) => one.suspended) ? 0.5 : 0.05;
+    if (eagerness < 1 && !this.random.chance(eagerness)) return;
     if (host !== undefined) actions.push(() => this.#begin(host));
   }
 
