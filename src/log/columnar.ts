@@ -27,11 +27,8 @@ export interface Around {
 /** For a payload whose header is told elsewhere. */
 export const alone = (place: PayloadPlace): Around => ({ before: () => place, after: () => undefined });
 
-/** Refuses few bytes that say they are many: reading takes time by what they become. Honest logs are far from it. */
-function checkGrowth(payloadBytes: number, bytes: number): void {
-  if (payloadBytes <= columnarPayloadBytesFree + columnarGrowthMax * bytes) return;
-  throw new RangeError(`${bytes} bytes are too few for a payload of ${payloadBytes}`);
-}
+/** So many bytes of events a reader believes in, long data aside: reading them takes time by their number. */
+const eventBytesMax = (bytes: number): number => columnarPayloadBytesFree + columnarGrowthMax * bytes;
 
 /**
  * @param payload  valid events
@@ -45,7 +42,7 @@ export function encodeColumnar(model: EventModel, squeezer: Squeezer, payload: B
   const decisions = writer.finish(left.length > 0);
   const data = Buffer.concat(left.map((stretch) => payload.subarray(stretch.from, stretch.to)));
   const bytes = left.length === 0 ? decisions : Buffer.concat([decisions, squeezer.squeeze(data)]);
-  checkGrowth(payload.length, bytes.length);
+  if (payload.length - data.length > eventBytesMax(bytes.length)) throw new RangeError('they would be too few');
   return bytes;
 }
 
@@ -56,9 +53,8 @@ export function encodeColumnar(model: EventModel, squeezer: Squeezer, payload: B
 export function decodeColumnar(model: EventModel, unsqueezer: Unsqueezer, bytes: Uint8Array, around: Around): Buffer {
   const reader = new BitReader(bytes);
   const { from, payloadBytes } = around.before(reader);
-  checkGrowth(payloadBytes, bytes.length);
   const payload = Buffer.alloc(payloadBytes);
-  const { left, instructions } = model.code(reader, payload, from);
+  const { left, instructions } = model.code(reader, payload, from, eventBytesMax(bytes.length));
   around.after(reader, instructions);
   if (left.length > 0) fill(payload, left, unsqueezer, bytes.subarray(reader.wholeBytes));
   else if (!reader.isAtEnd) throw new RangeError('they go on behind the last event');

@@ -77,10 +77,17 @@ export class EventModel {
   /**
    * Codes the events of a payload that begins at instruction `from`. Returns how many instructions they hold, and the
    * stretches of the payload that were left out.
-   * @throws RangeError when what is read does not fit `bytes`, or is none of the numbers it should be
+   * @param codedMax  more bytes are not coded, those that are left out aside
+   * @throws RangeError when what is read does not fit `bytes`, or is none of the numbers it should be, or too many
    */
-  code(coder: BitCoder, bytes: Buffer, from: number): { readonly left: Stretch[]; readonly instructions: number } {
+  code(
+    coder: BitCoder,
+    bytes: Buffer,
+    from: number,
+    codedMax = bytes.length,
+  ): { readonly left: Stretch[]; readonly instructions: number } {
     const left: Stretch[] = [];
+    let leftBytes = 0;
     let position = from;
     for (let at = 0; at < bytes.length;) {
       const code = this.#code(coder, bytes, at);
@@ -93,10 +100,14 @@ export class EventModel {
         this.#quad(coder, bytes, at + 1, code, position);
       } else if (!isBareCode(code)) {
         length = this.#other(coder, bytes, at, code);
-        if (length > headBytesMax) left.push({ from: at + headBytesMax, to: at + length });
+        if (length > headBytesMax) {
+          left.push({ from: at + headBytesMax, to: at + length });
+          leftBytes += length - headBytesMax;
+        }
       }
       this.#history.took(code);
       at += length;
+      if (at - leftBytes > codedMax) throw new RangeError(`they are too few for ${at - leftBytes} bytes of events`);
     }
     return { left, instructions: position - from };
   }

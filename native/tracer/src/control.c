@@ -263,11 +263,9 @@ static bool read_client(uint64_t serial)
 static bool write_client(Client *client)
 {
     const ssize_t sent = send(client->fd, client->out->data, client->out->len, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-        return false;
-    }
+    const bool alive = sent >= 0 || errno == EAGAIN || errno == EINTR;
     g_byte_array_remove_range(client->out, 0, (guint)MAX(sent, 0));
-    return client->out->len < OUT_BYTES_MAX;
+    return alive && client->out->len < OUT_BYTES_MAX;
 }
 
 static void accept_client(void)
