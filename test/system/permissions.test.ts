@@ -25,7 +25,7 @@ t.test('another user can do nothing with a machine', { ...generously, skip: cann
   chmodSync(folder, 0o755); // As if the user had made it so: the rest must not depend on it.
   const before = process.umask(0);
   t.teardown(() => process.umask(before));
-  const machine = await boot(a, { workload: 'idle', memory: '64M' });
+  const machine = await boot(a, { workload: 'idle', memory: '128M' });
   const dir = path.join(folder, 'recording');
   await recordMachine(machine, dir, { durationMs: 500 });
   process.umask(before);
