@@ -70,7 +70,9 @@ for (const link of parts.includes('rows') ? links : []) {
     }
   }
 }
-for (const workload of parts.includes('tax') ? LONE_WORKLOADS.filter((candidate) => workloads.includes(candidate)) : []) {
+for (const workload of parts.includes('tax')
+  ? LONE_WORKLOADS.filter((candidate) => workloads.includes(candidate))
+  : []) {
   if (late() || results.tax.some((row) => row.workload === workload)) continue;
   console.log(`  ${workload}: the tax`);
   // A unit of compile takes a fifth of a second and more: its windows must hold many.

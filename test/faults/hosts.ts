@@ -48,8 +48,8 @@ export class Holdable extends Child {
 
   /** What it said of its failure. */
   get why(): string {
-    const { code, why } = this.said.find((message) => 'code' in message) ?? {};
-    return code ? `${String(code)} ${String(why)}` : '';
+    const { code, why } = (this.said.find((message) => 'code' in message) ?? {}) as { code?: string; why?: string };
+    return code === undefined ? '' : `${code} ${why ?? ''}`;
   }
 }
 

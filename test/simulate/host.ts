@@ -8,8 +8,6 @@ import {
   type Advice,
   type MachineSeen,
 } from '../../src/migrate/ownership.js';
-import type { DestinationPhase } from '../../src/migrate/destination-states.js';
-import type { SourcePhase } from '../../src/migrate/source-states.js';
 import { DestinationSession } from './destination-session.js';
 import { checkRecord } from './invariants.js';
 import type { End, Message, SimulatedLink } from './network.js';
