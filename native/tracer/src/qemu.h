@@ -94,7 +94,7 @@ enum { CF_USE_ICOUNT = 0x2000 };
 enum { QEMU_CHAR_FEATURE_REPLAY = 2 };
 enum { QEMU_CLOCK_VIRTUAL = 1, QEMU_CLOCK_HOST = 2, QEMU_CLOCK_VIRTUAL_RT = 3, QEMU_CLOCK_MAX = 4 };
 /* Of a timer that the guest does not see. */
-enum { QEMU_TIMER_ATTR_EXTERNAL = 1 };
+enum { QEMU_TIMER_ATTR_EXTERNAL = 1, QEMU_TIMER_ATTR_ALL = -1 };
 
 /* replay/replay-internal.h: struct ReplayState of 10.0. */
 typedef struct {
@@ -138,6 +138,8 @@ typedef struct {
     F(void, qemu_clock_notify, (int type))                                                                             \
     F(void, qemu_timer_notify_cb, (void *opaque, int type))                                                            \
     F(int64_t, qemu_clock_deadline_ns_all, (int type, int attributes))                                                 \
+    F(bool, qemu_clock_run_timers, (int type))                                                                         \
+    F(void, icount_handle_deadline, (void))                                                                            \
     F(void, aio_notify, (AioContext * ctx))                                                                            \
     F(AioContext *, iohandler_get_aio_context, (void))                                                                 \
     F(void, replay_register_char_driver, (Chardev * chr))                                                              \

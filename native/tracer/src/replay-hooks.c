@@ -131,6 +131,16 @@ static void async_events_hook(void)
     }
 }
 
+/* vCPU thread, BQL held. While the machine is stopped none of the guest's timers fires: one that is overdue when the machine is
+ * armed would, between the saving of its state and the log's beginning, and no copy would hear of it. */
+static void handle_deadline_hook(void)
+{
+    if (runstate_is_running() && qemu_clock_deadline_ns_all(QEMU_CLOCK_VIRTUAL, QEMU_TIMER_ATTR_ALL) == 0) {
+        qemu_clock_notify(QEMU_CLOCK_VIRTUAL);
+        qemu_clock_run_timers(QEMU_CLOCK_VIRTUAL);
+    }
+}
+
 typedef struct {
     run_on_cpu_func func;
     run_on_cpu_data data;
@@ -180,6 +190,7 @@ const char *replay_hooks_install(void)
         {(void *)replay_checkpoint, (void *)checkpoint_hook},
         {(void *)replay_save_clock, (void *)save_clock_hook},
         {(void *)replay_async_events, (void *)async_events_hook},
+        {(void *)icount_handle_deadline, (void *)handle_deadline_hook},
         {(void *)run_on_cpu, (void *)run_on_cpu_hook},
     };
     const char *why = NULL;

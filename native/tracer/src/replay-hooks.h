@@ -9,6 +9,7 @@
  * - replay_checkpoint, replay_save_clock: nothing for a look at the host's clocks that finds no timer due (sleeps.h); that was
  *   half of an idle guest's log, and cost a replay two hand-overs at each tick. Nor for the start of a warp that is under way.
  * - replay_save_instructions: as QEMU's, with our own replay mutex (replay-mutex.h).
+ * - icount_handle_deadline: no timer of the guest's fires while the machine is stopped.
  * - run_on_cpu: whoever holds the replay mutex does a paused vCPU's errand himself. QEMU waits for the vCPU, which may be waiting
  *   for that very mutex: one reset of a PC in some dozens would hang for ever.
  *
