@@ -3,14 +3,9 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { foldersOf, writeInputs } from './corpus.js';
 import type { Target } from './target.js';
-import { nativeTargets, runNative } from './native.js';
 
 const [program = '', script = '', name = '', ...given] = process.argv;
 const names = readdirSync('test/fuzz/targets').map((file) => file.replace(/\.ts$/, ''));
-if (!names.includes(name) && !(name in nativeTargets)) {
-  process.stderr.write(`fuzz: the targets are ${[...names, ...Object.keys(nativeTargets)].join(' ')}\n`);
-  process.exit(2);
-}
 const folders = foldersOf(name);
 
 function argumentsFor(bytesMax: number): string[] {
@@ -21,8 +16,14 @@ function argumentsFor(bytesMax: number): string[] {
 }
 
 const bytesMax = 4096;
-const seedsOf = nativeTargets[name];
-if (seedsOf !== undefined) {
+if (!names.includes(name)) {
+  // Not before it is needed: what makes native seeds loads modules that must be instrumented first.
+  const { nativeTargets, runNative } = await import('./native.js');
+  const seedsOf = nativeTargets[name];
+  if (seedsOf === undefined) {
+    process.stderr.write(`fuzz: the targets are ${[...names, ...Object.keys(nativeTargets)].join(' ')}\n`);
+    process.exit(2);
+  }
   writeInputs(folders.seeds, seedsOf());
   process.exit(runNative(name, argumentsFor(bytesMax)));
 }
