@@ -271,7 +271,7 @@ export const ERROR_CODES = {
     'Allow more --timeout or --max-downtime, or --on-timeout switch.',
   ),
   E_STALLED: code(
-    'The destination stood still during the handover',
+    "The destination's replay stood still",
     'The guest goes on where it ran. See what holds up the other host, then migrate again.',
     1,
     'retry',

@@ -205,6 +205,11 @@ export const convergeTickMsNear = 2;
  */
 export const handoverPatienceMs = 3_000;
 export const handoverPatienceTimes = 3;
+/**
+ * A replay that comes no further for so long has gone astray, or its host is stuck: a handover would only keep the guest from
+ * running. A living destination replays a segment in milliseconds; attaching its disks takes seconds.
+ */
+export const replayStandstillMs = 20_000;
 /** Between two progress frames of a destination, at least: one for each segment that is replayed, but no more. */
 export const progressMs = 2;
 /** Between two updates of what a person watches. */

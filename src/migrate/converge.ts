@@ -1,7 +1,13 @@
 // The loop between the base image and the handover: look, judge, pace, and look again.
 
 import { TrmigError } from '../errors.js';
-import { convergeTickMs, convergeTickMsNear, segmentBytesShipping, segmentMsNear } from '../limits.js';
+import {
+  convergeTickMs,
+  convergeTickMsNear,
+  replayStandstillMs,
+  segmentBytesShipping,
+  segmentMsNear,
+} from '../limits.js';
 import type { TracerClient } from '../machine/index.js';
 import { rehearseHandover } from '../wire/rehearsal.js';
 import { judge, type ConvergencePolicy } from './convergence.js';
@@ -46,7 +52,7 @@ export interface ConvergeOptions {
 
 /**
  * Returns true when it is time to hand over, false when `goesOn` says that the migration has ended otherwise.
- * @throws TrmigError E_NOT_CONVERGED at the timeout, if the policy says `abort`; E_TRACER_*
+ * @throws TrmigError E_NOT_CONVERGED at the timeout, if the policy says `abort`; E_STALLED for a replay that stands still; E_TRACER_*
  */
 export async function converge(options: ConvergeOptions): Promise<boolean> {
   const { tracer, journal, metrics, policy, goesOn } = options;
@@ -56,6 +62,9 @@ export async function converge(options: ConvergeOptions): Promise<boolean> {
   const rehearsals = new JournalRehearsals(journal);
   while (goesOn()) {
     metrics.journalMs = rehearsals.latestMs();
+    if (metrics.standstillMs > replayStandstillMs) {
+      throw new TrmigError('E_STALLED', `the destination has replayed nothing for ${replayStandstillMs} ms`);
+    }
     const verdict = judge(metrics.sample(), policy);
     metrics.judged(verdict);
     if (verdict.decision === 'handover') return true;

@@ -69,6 +69,8 @@ export class SourceMetrics {
   #cuts: { seq: number; hostNs: number }[] = [];
   #log = { rawBytes: 0, events: 0, segments: 0 };
   #progress: { frame: ProgressFrame; atMs: number } | null = null;
+  /** When the replay was seen to come further, or could begin. */
+  #movedMs = 0;
   #sourcePerSecond = 0;
   #replayPerSecond = 0;
   #latencyMs = 0;
@@ -114,6 +116,7 @@ export class SourceMetrics {
 
   baseSent(): void {
     this.#baseMs = this.atMs;
+    this.#movedMs = hostMs();
     this.#bytesAtBase = totalBytes(this.link.bytes.sent);
   }
 
@@ -143,6 +146,7 @@ export class SourceMetrics {
       this.#logSpeed = smooth(this.#logSpeed, speed);
     }
     if (frame.replaySpeed > 0) this.#replayPerSecond = smooth(this.#replayPerSecond, frame.replaySpeed);
+    if (before === null || frame.icount > before.frame.icount || frame.seq > before.frame.seq) this.#movedMs = atMs;
     this.#progress = { frame, atMs };
     while (this.#cuts.length > 1 && this.#cuts[0]!.seq < frame.seq) this.#cuts.shift();
     const cut = this.#cuts[0];
@@ -162,6 +166,11 @@ export class SourceMetrics {
 
   #behindSegments(): number {
     return (this.#last?.seq ?? 0) - (this.#progress?.frame.seq ?? -1);
+  }
+
+  /** For how long the replay has not come any further, though there is log to replay. */
+  get standstillMs(): number {
+    return this.#behindSegments() > 0 ? hostMs() - this.#movedMs : 0;
   }
 
   /** For convergence. */

@@ -15,7 +15,7 @@ try {
     port: Number(port),
     verify: false,
     signal: cancel.signal,
-    policy: { maxDowntimeMs: 1000, timeoutMs: 10_000, onTimeout: 'switch', maxPace: 0.9 },
+    policy: { maxDowntimeMs: 1000, timeoutMs: 120_000, onTimeout: 'switch', maxPace: 0.9 },
     onPhase: ({ at }) => onPhase(at),
   });
   say({ result: phase.at, code: error?.code ?? null, why: error?.message ?? null });
