@@ -12,8 +12,8 @@ import { Transcript, consoleText, waitForLines } from '../system/console.js';
 import { boot, processesHere, until } from '../system/stage.js';
 
 const memoryMib = 128;
-/** The guest fills 80 KiB of it a second, for as long as all cells of the soak take. */
-const diskMib = 512;
+/** The guest fills 80 KiB of it a second, for as long as its cells take. */
+const diskMib = 96;
 
 /** A child that can be held. */
 export class Holdable extends Child {
