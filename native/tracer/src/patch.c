@@ -9,7 +9,7 @@
 /* movabs $replacement, %rax; jmp *%rax: clobbers nothing that carries an argument. */
 enum { JUMP_BYTES = 12, TARGET_AT = 2 };
 
-const char *patch_function(void *function, void *replacement)
+static const char *patch_function(void *function, void *replacement)
 {
 #ifdef __x86_64__
     uint8_t jump[JUMP_BYTES] = {0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xe0};
@@ -28,4 +28,13 @@ const char *patch_function(void *function, void *replacement)
     (void)replacement;
     return "the tracer knows x86-64 hosts only";
 #endif
+}
+
+const char *patch_functions(const Patch *patches, size_t count)
+{
+    const char *why = NULL;
+    for (size_t i = 0; i < count && !why; i++) {
+        why = patch_function(patches[i].function, patches[i].replacement);
+    }
+    return why;
 }

@@ -7,8 +7,15 @@
 #ifndef TRMIG_PATCH_H
 #define TRMIG_PATCH_H
 
-/* From now on whoever calls `function` runs `replacement`, which must have its type and never call it. While the plugin is
- * being loaded: no other thread may be inside. Returns NULL, or one sentence saying why nothing was changed. */
-const char *patch_function(void *function, void *replacement);
+#include <stddef.h>
+
+/* From now on whoever calls `function` runs `replacement`, which must have its type and never call it. */
+typedef struct {
+    void *function, *replacement;
+} Patch;
+
+/* Does so with each of them, in order, up to the first that fails. While the plugin is being loaded: no other thread may be
+ * inside. Returns NULL, or one sentence saying why. */
+const char *patch_functions(const Patch *patches, size_t count);
 
 #endif

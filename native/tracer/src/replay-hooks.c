@@ -181,9 +181,7 @@ static void run_on_cpu_hook(CPUState *cpu, run_on_cpu_func func, run_on_cpu_data
 
 const char *replay_hooks_install(void)
 {
-    const struct {
-        void *function, *replacement;
-    } patches[] = {
+    const Patch patches[] = {
         {(void *)replay_exception, (void *)exception_hook},
         {(void *)replay_advance_current_icount, (void *)advance_hook},
         {(void *)replay_save_instructions, (void *)save_instructions_hook},
@@ -193,9 +191,5 @@ const char *replay_hooks_install(void)
         {(void *)icount_handle_deadline, (void *)handle_deadline_hook},
         {(void *)run_on_cpu, (void *)run_on_cpu_hook},
     };
-    const char *why = NULL;
-    for (size_t i = 0; i < G_N_ELEMENTS(patches) && !why; i++) {
-        why = patch_function(patches[i].function, patches[i].replacement);
-    }
-    return why;
+    return patch_functions(patches, G_N_ELEMENTS(patches));
 }

@@ -75,17 +75,11 @@ static bool locked_hook(void) { return holds; }
 
 const char *replay_mutex_install(void)
 {
-    const struct {
-        void *function, *replacement;
-    } patches[] = {
+    const Patch patches[] = {
         {(void *)replay_mutex_init, (void *)init_hook},
         {(void *)replay_mutex_lock, (void *)lock_hook},
         {(void *)replay_mutex_unlock, (void *)unlock_hook},
         {(void *)replay_mutex_locked, (void *)locked_hook},
     };
-    const char *why = NULL;
-    for (size_t i = 0; i < G_N_ELEMENTS(patches) && !why; i++) {
-        why = patch_function(patches[i].function, patches[i].replacement);
-    }
-    return why;
+    return patch_functions(patches, G_N_ELEMENTS(patches));
 }

@@ -72,6 +72,9 @@ static void clock_notify_hook(int clock)
 
 const char *wakeups_install(void)
 {
-    const char *why = patch_function((void *)qemu_timer_notify_cb, (void *)timer_notify_hook);
-    return why ? why : patch_function((void *)qemu_clock_notify, (void *)clock_notify_hook);
+    const Patch patches[] = {
+        {(void *)qemu_timer_notify_cb, (void *)timer_notify_hook},
+        {(void *)qemu_clock_notify, (void *)clock_notify_hook},
+    };
+    return patch_functions(patches, G_N_ELEMENTS(patches));
 }
