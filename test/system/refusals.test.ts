@@ -77,8 +77,11 @@ t.test('strangers at a receiver cost it nothing', generously, async (t) => {
   oversize.writeUInt32LE(0xffffffff, 8);
   const commit = encodeFrame({ kind: 'commit', migrationId: 'none', epoch: 1 }).head;
   const noise = Buffer.from(Array.from({ length: 4096 }, () => Math.floor(random() * 256)));
+  // 22 is how a TLS handshake begins.
+  noise[0] = 0;
   const strangers: Record<string, [bytes: Buffer, code: string]> = {
     noise: [noise, 'E_WIRE_GARBAGE'],
+    'a peer that encrypts': [Buffer.concat([Buffer.of(22), noise]), 'E_TLS'],
     'a browser': [Buffer.from('GET / HTTP/1.1\r\nHost: trmig\r\n\r\n'), 'E_WIRE_GARBAGE'],
     'a frame of 4 GiB': [oversize, 'E_WIRE_OVERSIZE'],
     'half a frame': [hello().subarray(0, 25), 'E_PEER_GONE'],
