@@ -15,22 +15,22 @@ let failedDepth = 0;
 let diagnosed = false;
 let explains = false;
 
-/** A test point: its depth, its outcome, its name. */
+/** A test point: its depth, its outcome, its name, how long it took. */
 function pointOf(line) {
-  const match = /^( *)(not )?ok \d+(?: - (.*?))?(?: # (skip|todo|time)\b.*)?$/i.exec(line);
+  const match = /^( *)(not )?ok \d+(?: - (.*?))?(?: # (skip|todo|time)\b(?:=([\d.]+)(m?s))?.*)?$/i.exec(line);
   if (match === null) return undefined;
-  const [, indent, not, name = '', directive = ''] = match;
-  const skipped = /skip|todo/i.test(directive);
-  return { depth: indent.length / 4, outcome: skipped ? 'skipped' : not === undefined ? 'passed' : 'failed', name };
+  const [, indent, not, name = '', directive = '', time = '0', unit] = match;
+  const outcome = /skip|todo/i.test(directive) ? 'skipped' : not === undefined ? 'passed' : 'failed';
+  return { depth: indent.length / 4, outcome, name, seconds: Number(time) / (unit === 'ms' ? 1000 : 1) };
 }
 
-function endFile({ outcome, name }) {
+function endFile({ outcome, name, seconds }) {
   if (outcome === 'failed' && below.failed === 0) below.failed = 1;
   for (const kind of Object.keys(counts)) counts[kind] += below[kind];
   const skipped = below.skipped > 0 ? `, ${below.skipped} skipped` : '';
   const file = name.replace(/^build\/|\.js$/g, '');
   console.log(
-    `${below.failed > 0 ? 'FAIL' : 'ok  '} ${file}: ${below.passed} passed, ${below.failed} failed${skipped}`,
+    `${below.failed > 0 ? 'FAIL' : 'ok  '} ${file}: ${below.passed} passed, ${below.failed} failed${skipped} (${seconds.toFixed(0)} s)`,
   );
   if (below.failed > 0) for (const line of failures) console.log(`     ${line}`);
   below = { passed: 0, failed: 0, skipped: 0 };
