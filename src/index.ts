@@ -70,6 +70,7 @@ export { receiveRecording, type ShippedRecording } from './migrate/receive-recor
 export { recordMachine, type RecordOptions, type RecordProgress, type RecordResult } from './migrate/record.js';
 export type { ContinueOptions, ContinueProgress, RecordedLeg } from './migrate/continuation.js';
 export { replayRecording, type ReplayOptions, type ReplayProgress, type ReplayResult } from './migrate/replay.js';
+export { askDecision } from './migrate/ask.js';
 export { choicesFor, resolveMachine, type Choices, type Decision, type Resolution } from './migrate/resolve.js';
 export { ownLayers } from './disk/index.js';
 export { standingOf, type OwnershipStanding, type Standing } from './migrate/standing.js';

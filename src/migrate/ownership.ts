@@ -34,17 +34,27 @@ export function isSettled(records: readonly OwnershipRecord[]): boolean {
 }
 
 /**
- * What a process that is not conducting this migration answers to the destination's question.
- * `unknown` while it is unfinished: `recover` comes first, because "source" is a promise.
+ * What a process that is not conducting this migration answers to the other side's question: what this host will never go back
+ * on. `unknown` while that is open.
  */
 export function answerFrom(
   records: readonly OwnershipRecord[],
   migrationId: string,
 ): 'source' | 'destination' | 'unknown' {
   const last = records.findLast((record) => record.migrationId === migrationId);
-  if (last === undefined || last.role !== 'source') return 'unknown';
-  if (last.state === 'relinquished' || last.state === 'retired') return 'destination';
-  return last.state === 'returned' ? 'source' : 'unknown';
+  switch (last?.state) {
+    case 'relinquished':
+    case 'retired':
+    case 'owner':
+    case 'live':
+      return 'destination';
+    case 'returned':
+    case 'declined':
+    case 'discarded':
+      return 'source';
+    default:
+      return 'unknown';
+  }
 }
 
 /** What a host that is not conducting this migration replies to a commit for it; null: it knows nothing and says nothing. */

@@ -237,7 +237,7 @@ class Settling {
 }
 
 /** @throws TrmigError E_MACHINE_UNKNOWN */
-async function knownMachine(name: string, home: Home): Promise<MachinePaths> {
+export async function knownMachine(name: string, home: Home): Promise<MachinePaths> {
   const paths = home.machine(name);
   if ((await home.machineNames()).includes(name)) return paths;
   throw new TrmigError('E_MACHINE_UNKNOWN', `there is no machine '${name}' here`, { facts: { name } });

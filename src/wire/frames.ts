@@ -245,7 +245,7 @@ export interface QueryFrame {
 export interface AnswerFrame {
   readonly kind: 'answer';
   readonly migrationId: string;
-  /** `source`: it has not relinquished; `destination`: it has; `unknown`: the journal cannot tell. */
+  /** Who has the guest for good, by the journal of the side that was asked; `unknown`: that cannot tell. */
   readonly holder: 'source' | 'destination' | 'unknown';
   readonly epoch: number;
 }

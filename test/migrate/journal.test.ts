@@ -196,10 +196,10 @@ t.test('the last record says who owns the machine, whether it is settled and wha
     [[source('returned')], 'here', true, 'source', null],
     [[source('retired')], 'there', true, 'destination', null],
     [[destination('replaying')], 'there', false, 'unknown', null],
-    [[destination('owner')], 'here', false, 'unknown', null],
-    [[destination('live')], 'here', true, 'unknown', 'live'],
-    [[destination('declined')], 'there', true, 'unknown', 'declined'],
-    [[destination('discarded')], 'there', true, 'unknown', 'declined'],
+    [[destination('owner')], 'here', false, 'destination', null],
+    [[destination('live')], 'here', true, 'destination', 'live'],
+    [[destination('declined')], 'there', true, 'source', 'declined'],
+    [[destination('discarded')], 'there', true, 'source', 'declined'],
   ] as const;
   for (const [records, owner, settled, answer, reply] of rows) {
     const name = records.at(-1)?.state ?? 'nothing';

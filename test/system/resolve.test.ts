@@ -1,6 +1,6 @@
 // A person settles what no trmig can: journals are written by hand as a killed trmig leaves them, the QEMUs are real.
 import { execFile } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import type { Test } from 'tap';
 import { Machine, type Home } from '../../src/machine/index.js';
@@ -10,7 +10,7 @@ import { choicesFor, resolveMachine } from '../../src/migrate/resolve.js';
 import { standingOf } from '../../src/migrate/standing.js';
 import { codeOf } from '../machine/fake-peer.js';
 import { consoleText, discontinuity, waitForLines } from './console.js';
-import { boot, generously, stage, until, type GuestOptions } from './stage.js';
+import { boot, generously, receiver, stage, until, type GuestOptions } from './stage.js';
 import { Replay, Tape, frameFields, record } from './tape.js';
 
 t.setTimeout(generously.timeout * 2);
@@ -21,6 +21,7 @@ type Written = Pick<OwnershipRecord, 'role' | 'state'>;
 
 /** Journals an unfinished migration. */
 async function journaled(home: Home, migrationId: string, ...entries: Written[]): Promise<void> {
+  mkdirSync(home.machine('m').folder, { recursive: true, mode: 0o700 });
   const journal = await OwnershipJournal.open(home.machine('m').ownership);
   const common = { migrationId, epoch: 1, peer: '10.0.0.9:7600', time: new Date().toISOString() };
   for (const entry of entries) await journal.append({ ...common, ...entry } as OwnershipRecord);
@@ -200,5 +201,54 @@ t.test('at the destination', generously, async (t) => {
     await journaled(b, 'four', ...destination('replaying', 'owner'));
     t.equal(await codeOf(resolveMachine('m', here)), 'E_MACHINE_DEAD');
     t.same(await statesOf(b, 'four'), ['replaying', 'owner']);
+  });
+});
+
+t.test("by the other host's journal", generously, async (t) => {
+  const { t: stageTest, a, b } = stage(t);
+  const machine = await boot(a, small);
+  const recorded = await record(machine, 2, 500);
+  const asked = async (home: Home, other: Home): Promise<Ran> => {
+    const { port } = await receiver(t, other);
+    return trmig(home, 'resolve', 'm', '--ask', `127.0.0.1:${port}`, '--json');
+  };
+  const resolution = ({ stdout }: Ran): unknown => (JSON.parse(stdout) as { resolution?: unknown }).resolution;
+
+  await t.test('what the other host has not settled either stays as it is', async (t) => {
+    await fenced(machine);
+    await journaled(a, 'one', ...source('recording', 'draining', 'relinquished'));
+    await journaled(b, 'one', ...destination('replaying'));
+    const ran = await asked(a, b);
+    t.match(
+      { code: ran.code, ...JSON.parse(ran.stdout) },
+      { code: 1, error: { code: 'E_RESOLVE', hint: /resolve m/ } },
+    );
+    t.same(await statesOf(a, 'one'), ['recording', 'draining', 'relinquished']);
+    t.match(await machine.tracer.status(), { running: false, owned: false });
+  });
+
+  await t.test('what the other host has declined is taken back', async (t) => {
+    await journaled(b, 'one', ...destination('declined'));
+    t.match(resolution(await asked(a, b)), { owner: 'here', journaled: ['reclaimed', 'returned'], running: true });
+    await goesOn(t, machine);
+    t.match(resolution(await asked(a, b)), { owner: 'here', journaled: [] }, 'what is settled is not asked for');
+  });
+
+  await t.test('what was given away goes on where it stands at its last instruction', async (t) => {
+    await journaled(a, 'two', ...source('recording', 'draining', 'relinquished'));
+    const replay = await Replay.begin(stageTest, b, recorded);
+    await journaled(b, 'two', ...destination('replaying'));
+    await replay.play(recorded.frames);
+    t.match(resolution(await asked(b, a)), { owner: 'here', journaled: ['owner', 'live'], running: true });
+    await waitForLines(replay.machine.consoleLog, 2);
+    t.match(resolution(await asked(a, b)), { owner: 'there', journaled: ['retired'], running: false });
+    t.notOk(await machine.isAlive());
+  });
+
+  await t.test('who does not answer decides nothing', async (t) => {
+    await journaled(a, 'three', ...source('recording', 'draining', 'relinquished'));
+    const ran = await trmig(a, 'resolve', 'm', '--ask', '127.0.0.1:1', '--json');
+    t.match(JSON.parse(ran.stdout), { error: { code: 'E_CONNECT' } });
+    t.same(await statesOf(a, 'three'), ['recording', 'draining', 'relinquished']);
   });
 });
