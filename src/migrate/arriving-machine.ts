@@ -57,6 +57,7 @@ export class ArrivingMachine {
     await clearAbandoned(home, name);
     const disks = await ArrivingDisks.admit(paths, spec, offer.disks);
     const journal = await SessionJournal.open(paths.ownership, { machine: name, migrationId, peer }, false);
+    journal.epoch = Math.max(journal.epoch, offer.epoch ?? 0);
     return new ArrivingMachine(offer, options, spec, journal, disks);
   }
 

@@ -33,6 +33,7 @@ export async function helloForOffer(machine: Machine): Promise<TracerHello> {
 
 export interface OfferOptions {
   readonly migrationId: string;
+  readonly epoch: number;
   readonly verify: boolean;
   /** What DepartingDisks says. */
   readonly disks: string;
@@ -41,7 +42,7 @@ export interface OfferOptions {
 }
 
 export function makeOffer(spec: MachineSpec, hello: TracerHello, options: OfferOptions): OfferFrame {
-  const { migrationId, verify, disks, listens } = options;
+  const { migrationId, epoch, verify, disks, listens } = options;
   return {
     kind: 'offer',
     migrationId,
@@ -55,6 +56,7 @@ export function makeOffer(spec: MachineSpec, hello: TracerHello, options: OfferO
     sourceHost: listens?.host ?? hostname(),
     sourcePort: listens?.port ?? 0,
     disks,
+    epoch,
   };
 }
 

@@ -275,9 +275,8 @@ class SourceRun {
     this.#metrics.qemu = hello.qemu;
     const { verify, listens } = this.options;
     this.#disks = await DepartingDisks.open(this.machine, this.#over.signal);
-    const { migrationId } = this;
-    const disks = this.#disks.offer;
-    await this.link.send(makeOffer(this.machine.spec, hello, { migrationId, verify, disks, listens }));
+    const common = { migrationId: this.migrationId, epoch: this.#journal!.epoch, disks: this.#disks.offer };
+    await this.link.send(makeOffer(this.machine.spec, hello, { ...common, verify, listens }));
   }
 
   async #arm(): Promise<void> {

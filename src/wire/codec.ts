@@ -116,7 +116,7 @@ const CODECS: { readonly [K in FrameKind]: Codec<K> } = {
       const [qemu, target, host] = [b.createString(f.qemu), b.createString(f.target), b.createString(f.sourceHost)];
       const [mode, disks] = [wire.Mode[f.mode], f.disks === '' ? 0 : b.createString(f.disks)];
       const first = [id, machine, mode, f.verify, spec, qemu, target, blocksAt] as const;
-      return wire.Offer.createOffer(b, ...first, host, f.sourcePort, disks);
+      return wire.Offer.createOffer(b, ...first, host, f.sourcePort, disks, f.epoch ?? 0);
     },
     root: (buffer) => wire.Offer.getRootAsOffer(buffer),
     read: (t) => ({
@@ -131,6 +131,7 @@ const CODECS: { readonly [K in FrameKind]: Codec<K> } = {
       sourceHost: text(t.sourceHost(), 'source host'),
       sourcePort: t.sourcePort(),
       disks: text(t.disks() ?? '', 'disks', limits.wireOfferBytesMax),
+      ...(t.epoch() > 0 && { epoch: t.epoch() }),
     }),
   }),
   accept: codec('accept', {

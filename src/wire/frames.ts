@@ -59,6 +59,8 @@ export interface OfferFrame {
   readonly sourcePort: number;
   /** The machine's disks as JSON (src/migrate/disk-offer.ts); '' for none. */
   readonly disks: string;
+  /** Of this migration: greater than all before it that moved the machine. Not of a recording, nor from older peers. */
+  readonly epoch?: number;
 }
 
 export interface AcceptFrame {

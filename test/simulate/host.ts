@@ -63,10 +63,10 @@ export class Host {
     world.killed = false;
   }
 
-  record(record: OwnershipRecord, byPerson = false): void {
+  record(record: OwnershipRecord): void {
     this.changes++;
     this.journal.write(record);
-    checkRecord(this, record, byPerson);
+    checkRecord(this, record);
   }
 
   retract(): void {
@@ -77,7 +77,7 @@ export class Host {
   /** A record as a person, or a command that conducts nothing, writes it: of the latest migration. */
   settle(state: OwnershipRecord['state']): void {
     if (this.world.tells) this.world.note(`${this.name} settles: ${state}`);
-    this.record({ ...this.journal.records.at(-1)!, state } as OwnershipRecord, true);
+    this.record({ ...this.journal.records.at(-1)!, state } as OwnershipRecord);
     this.journal.sync();
   }
 
@@ -203,7 +203,7 @@ export class Host {
     const { answerFrom, replyToCommit, guards } = world.protocol;
     const { migration, kind } = message;
     const { records } = this.journal;
-    if (kind === 'offer') this.#admit(migration, link, end);
+    if (message.kind === 'offer') this.#admit(migration, message.epoch, link, end);
     else if (kind === 'query') {
       if (guards.readsWhatIsSynced) this.journal.sync();
       const epoch = records.findLast((one) => one.migrationId === migration)?.epoch ?? 0;
@@ -220,7 +220,7 @@ export class Host {
   }
 
   /** A new migration may begin only where nothing is unfinished, and nobody is at work. */
-  #admit(migration: string, link: SimulatedLink, end: End): void {
+  #admit(migration: string, offered: number, link: SimulatedLink, end: End): void {
     this.sweep();
     const busy = this.sessions.some((one) => !one.isLast) || this.machine !== 'gone';
     if (busy || !isSettled(this.journal.records)) {
@@ -228,7 +228,8 @@ export class Host {
       return;
     }
     for (const over of [...this.sessions]) this.end(over);
-    const epoch = this.world.protocol.nextEpoch(this.journal.records);
+    const { nextEpoch, guards } = this.world.protocol;
+    const epoch = Math.max(nextEpoch(this.journal.records), guards.takesEpoch ? offered : 0);
     const peer = this.world.otherThan(this);
     const session = new DestinationSession(this.world, this, peer, migration, { at: 'offered' }, epoch);
     session.link = link;

@@ -28,8 +28,7 @@ function checkHope(world: World): void {
   if (!cares(a) && !cares(b)) world.violated('it runs nowhere and nobody says so');
 }
 
-/** A destination that a person sets free knows the epoch only if the source could still tell it. */
-export function checkRecord(host: Host, { role, state, epoch, migrationId }: OwnershipRecord, byPerson: boolean): void {
+export function checkRecord(host: Host, { role, state, epoch, migrationId }: OwnershipRecord): void {
   const { world } = host;
   if (state === 'relinquished' && epoch <= world.ownerEpoch) {
     world.violated(`${host.name} gives it away with epoch ${epoch}; it has had ${world.ownerEpoch}`);
@@ -39,7 +38,7 @@ export function checkRecord(host: Host, { role, state, epoch, migrationId }: Own
   }
   if (role !== 'destination' || state !== 'owner') return;
   const given = world.otherThan(host).journal.records.findLast((one) => one.migrationId === migrationId);
-  if (!byPerson && given?.state === 'relinquished' && given.epoch !== epoch) {
+  if (given?.state === 'relinquished' && given.epoch !== epoch) {
     world.violated(`${host.name} takes it with epoch ${epoch}; it was given with ${given.epoch}`);
   }
   world.ownerEpoch = Math.max(world.ownerEpoch, epoch);

@@ -5,11 +5,11 @@ import type { Host } from './host.js';
 import type { Session } from './session.js';
 
 type Said =
-  | { readonly kind: 'offer' | 'accept' | 'base' | 'live' | 'retired' | 'query' | 'abort' | 'declined' | 'refuse' }
+  | { readonly kind: 'accept' | 'base' | 'live' | 'retired' | 'query' | 'abort' | 'declined' | 'refuse' }
   /** `version`: the guest's state at the log's end. */
   | { readonly kind: 'final'; readonly version: number }
   | { readonly kind: 'ready'; readonly version: number; readonly digest: string }
-  | { readonly kind: 'commit'; readonly epoch: number }
+  | { readonly kind: 'offer' | 'commit'; readonly epoch: number }
   | {
       readonly kind: 'answer';
       readonly holder: 'source' | 'destination' | 'unknown';

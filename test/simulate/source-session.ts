@@ -48,7 +48,7 @@ export class SourceSession extends Session {
     const { world, host } = this;
     switch (effect.do) {
       case 'sendOffer':
-        return this.send({ kind: 'offer' });
+        return this.send({ kind: 'offer', epoch: this.epoch });
       case 'arm':
         this.happen(host.machine === 'running' ? { type: 'armed' } : { type: 'failed', error: failure });
         return true;

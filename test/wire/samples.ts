@@ -21,6 +21,7 @@ export const SAMPLES: { readonly [K in FrameKind]: FrameOf<K> } = {
     sourceHost: '10.0.0.1',
     sourcePort: 7070,
     disks: '[]',
+    epoch: 7,
   },
   accept: { kind: 'accept', migrationId: 'id', have: ['6f1c'] },
   checkpoint: { kind: 'checkpoint', shift: 1, virtualNs: 2 ** 52 + 1, hostNs: 77, deviceState: Buffer.from('state') },
