@@ -6,10 +6,11 @@ import { holdAt, interrupts, say } from './holding.js';
 const [home = '', port = '', phases = ''] = process.argv.slice(2);
 const cancel = new AbortController();
 const onPhase = holdAt(phases, interrupts(cancel));
+let machine: Machine | undefined;
 try {
   // Its session comes to life in this phase, which no event leads to.
   onPhase('connecting');
-  const machine = await Machine.open('m', { home: new Home(home) });
+  machine = await Machine.open('m', { home: new Home(home) });
   const { phase, error } = await migrate(machine, {
     host: '127.0.0.1',
     port: Number(port),
@@ -19,8 +20,9 @@ try {
     onPhase: ({ at }) => onPhase(at),
   });
   say({ result: phase.at, code: error?.code ?? null, why: error?.message ?? null });
-  machine.close();
 } catch (error) {
   const { code, message } = error as { code?: string; message?: string };
   say({ result: 'refused', code: code ?? null, why: message ?? null });
+} finally {
+  machine?.close();
 }

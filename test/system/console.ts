@@ -1,6 +1,6 @@
 // What a guest said on its serial console, over all the hosts that it ran on.
 // A guest that moves may be between any two bytes of a line, so the logs are joined before they are cut into lines.
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { Home } from '../../src/machine/index.js';
 
 const numbered = /^(?:count|tick) (\d+)(?: .*)?$/;
@@ -52,21 +52,21 @@ export function discontinuity(text: string): string | null {
 
 /** A guest's output from host to host: call `arrived` with each home, in the order in which it ran there. */
 export class Transcript {
-  readonly #stays: { readonly file: string; readonly from: number; to: number | null }[] = [];
+  /** What it said before it came where it is: a host may forget a machine that has left. */
+  #before = '';
+  #stay: { readonly file: string; readonly from: number } | null = null;
 
   constructor(readonly name = 'm') {}
 
   /** The guest has ended elsewhere, or it never ran before; it runs on `home` from here on, or will. */
   arrives(home: Home, fromBytes?: number): void {
-    const file = home.machine(this.name).consoleLog;
-    const last = this.#stays.at(-1);
-    if (last !== undefined) last.to = existsSync(last.file) ? statSync(last.file).size : 0;
-    this.#stays.push({ file, from: fromBytes ?? 0, to: null });
+    this.#before = this.text;
+    this.#stay = { file: home.machine(this.name).consoleLog, from: fromBytes ?? 0 };
   }
 
   get text(): string {
-    return this.#stays
-      .map(({ file, from, to }) => (existsSync(file) ? readFileSync(file).subarray(from, to ?? undefined) : ''))
-      .join('');
+    if (this.#stay === null || !existsSync(this.#stay.file)) return this.#before;
+    const { file, from } = this.#stay;
+    return this.#before + readFileSync(file).subarray(from).toString();
   }
 }
