@@ -195,7 +195,7 @@ class Attempt {
 }
 
 /** Of a console some of whose lines were lost on a full disk: a number that does not grow; null for none. */
-function repetition(text: string): string | null {
+export function repetition(text: string): string | null {
   const numbers = counters(text);
   const at = numbers.findIndex((number, i) => i > 0 && number <= numbers[i - 1]!);
   return at < 0 ? null : `${numbers[at]} follows ${numbers[at - 1]}`;

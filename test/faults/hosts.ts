@@ -158,6 +158,9 @@ export interface Ran {
   readonly stdout: string;
 }
 
+/** Runs a command of trmig's with a state directory. */
+export type Trmig = (home: Home, ...args: string[]) => Promise<Ran>;
+
 /** A command of trmig's, as a person types it. */
 export function trmig(home: Home, ...args: string[]): Promise<Ran> {
   return new Promise((resolve) => {
@@ -200,9 +203,9 @@ interface StatusJson {
   };
 }
 
-export async function statusOf(home: Home): Promise<Shown> {
+export async function statusOf(home: Home, run: Trmig = trmig): Promise<Shown> {
   if (!existsSync(home.machine('m').folder)) return unknown;
-  const { stdout } = await trmig(home, 'status', 'm', '--json');
+  const { stdout } = await run(home, 'status', 'm', '--json');
   const said = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as StatusJson | { readonly error: object };
   if ('error' in said) return unknown;
   const { state, tracer, ownership } = said;
@@ -219,10 +222,10 @@ export async function statusOf(home: Home): Promise<Shown> {
 }
 
 /** A small file system for a host's state, which a cell can fill; `false` where tests may not mount. */
-export function mountSmall(folder: string): boolean {
+export function mountSmall(folder: string, sizeMib = hostMib): boolean {
   mkdirSync(folder, { recursive: true });
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${hostMib}m`, 'trmig-test', folder], { stdio: 'ignore' });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeMib}m`, 'trmig-test', folder], { stdio: 'ignore' });
     return true;
   } catch {
     return false;
@@ -230,7 +233,7 @@ export function mountSmall(folder: string): boolean {
 }
 
 /** Copies what is on such a file system beside it, before it goes. */
-function keepOf(folder: string): void {
+export function keepOf(folder: string): void {
   cpSync(folder, `${folder}-kept`, {
     recursive: true,
     filter: (file) => lstatSync(file).isFile() || lstatSync(file).isDirectory(),

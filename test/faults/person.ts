@@ -1,11 +1,11 @@
 // A person who reads what `trmig status` names on both hosts, and settles it with the commands that it names: first the host
 // that gives up its claim, then the one that keeps the guest.
 import type { Home } from '../../src/machine/index.js';
-import { trmig, type Holdable, type Shown } from './hosts.js';
+import { trmig, type Holdable, type Shown, type Trmig } from './hosts.js';
 
-export interface Parties {
-  readonly source: Holdable;
-  readonly destination: Holdable;
+export interface Parties<Party = Holdable> {
+  readonly source: Party;
+  readonly destination: Party;
 }
 
 interface Pair<T> {
@@ -14,7 +14,12 @@ interface Pair<T> {
 }
 
 /** Settles what both hosts show as undecided; returns what the commands refused. */
-export async function decide(homes: Pair<Home>, shown: Pair<Shown>, parties: Parties): Promise<string[]> {
+export async function decide(
+  homes: Pair<Home>,
+  shown: Pair<Shown>,
+  parties: Parties<Pick<Holdable, 'kill'>>,
+  run: Trmig = trmig,
+): Promise<string[]> {
   // Whoever waits for a host that will not come back is ended first.
   await parties.source.kill();
   await parties.destination.kill();
@@ -28,7 +33,7 @@ export async function decide(homes: Pair<Home>, shown: Pair<Shown>, parties: Par
     // An owner whose QEMU is gone has nothing to give up but its name.
     const removed = record === 'owner' && how === '--there' && state !== 'running';
     const words = removed ? ['rm', 'm', '--force'] : ['resolve', 'm', how];
-    const { code, stdout } = await trmig(homes[which], ...words, '--json');
+    const { code, stdout } = await run(homes[which], ...words, '--json');
     if (code !== 0) problems.push(`trmig ${words.join(' ')}: ${stdout.trim()}`);
   };
   await settle(gives, '--there');

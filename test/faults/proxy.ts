@@ -8,16 +8,16 @@ export class Proxy {
 
   private constructor(readonly server: net.Server) {}
 
-  /** A new way to a port of this host. */
-  static async to(port: number): Promise<Proxy> {
+  /** A new way to a port: of this host, and for this host alone, unless said otherwise. */
+  static async to(port: number, host = '127.0.0.1', listenAt = '127.0.0.1'): Promise<Proxy> {
     const server = net.createServer();
     const proxy = new Proxy(server);
     server.on('connection', (near) => {
-      const far = net.connect(port, '127.0.0.1');
+      const far = net.connect(port, host);
       proxy.#pass(near, far, 'destination');
       proxy.#pass(far, near, 'source');
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => server.listen(0, listenAt, resolve));
     return proxy;
   }
 

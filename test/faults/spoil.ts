@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { readFile, open } from 'node:fs/promises';
 import path from 'node:path';
 import { stopLeaseMs, wireIdleMs } from '../../src/limits.js';
-import { Machine, type Home } from '../../src/machine/index.js';
+import { TracerClient, type Home } from '../../src/machine/index.js';
 import { sleep } from '../system/stage.js';
 import type { Holdable, Hosts } from './hosts.js';
 import type { Fault, Side } from './plan.js';
@@ -70,14 +70,14 @@ export async function spoil(fault: Fault, { hosts, side, home, own, proxy }: Spo
       own.tell(fault);
       return;
     case 'diverge':
-      await scribble(home);
+      if (qemu !== null) await scribble(home, qemu);
       own.tell('go');
       return;
   }
 }
 
 /** Takes all that is left of a file system. */
-function fill(file: string): void {
+export function fill(file: string): void {
   for (let bytes = 1 << 24; bytes >= 1; bytes >>= 1) {
     try {
       for (;;) writeFileSync(file, Buffer.alloc(bytes, 1), { flag: 'a' });
@@ -88,10 +88,9 @@ function fill(file: string): void {
 }
 
 /** Changes every page of a replaying guest's memory a little: it computes something else from here on. */
-async function scribble(home: Home): Promise<void> {
-  const machine = await Machine.open('m', { home });
-  const { pid, blocks } = await machine.tracer.hello();
-  machine.close();
+export async function scribble(home: Home, pid: number): Promise<void> {
+  const tracer = await TracerClient.connect(home.machine('m').tracerSocket);
+  const { blocks } = await tracer.hello().finally(() => tracer.close());
   const ram = blocks.reduce((largest, block) => (block.bytes > largest.bytes ? block : largest));
   const memory = await open(`/proc/${pid}/mem`, 'r+');
   try {
