@@ -32,7 +32,8 @@ const eventBytesMax = (bytes: number): number => columnarPayloadBytesFree + colu
 
 /**
  * @param payload  valid events
- * @throws RangeError for a payload that becomes fewer bytes than a reader believes in; the model has learned from it then
+ * @throws RangeError for a payload that becomes fewer bytes than a reader believes in; the model has learned from it then, and the
+ * squeezer, whose pieces the reader must all see, has not
  */
 export function encodeColumnar(model: EventModel, squeezer: Squeezer, payload: Buffer, around: Around): Buffer {
   const writer = new BitWriter();
@@ -41,9 +42,8 @@ export function encodeColumnar(model: EventModel, squeezer: Squeezer, payload: B
   around.after(writer, instructions);
   const decisions = writer.finish(left.length > 0);
   const data = Buffer.concat(left.map((stretch) => payload.subarray(stretch.from, stretch.to)));
-  const bytes = left.length === 0 ? decisions : Buffer.concat([decisions, squeezer.squeeze(data)]);
-  if (payload.length - data.length > eventBytesMax(bytes.length)) throw new RangeError('they would be too few');
-  return bytes;
+  if (payload.length - data.length > eventBytesMax(decisions.length)) throw new RangeError('they would be too few');
+  return left.length === 0 ? decisions : Buffer.concat([decisions, squeezer.squeeze(data)]);
 }
 
 /**
