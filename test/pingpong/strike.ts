@@ -82,6 +82,8 @@ async function strikeNow(move: Move, { fault, side, lastsMs }: Disturbance): Pro
       victim.signal('SIGINT');
       return true;
     case 'diverge':
+      // What is written to before would be restored once more, or be memory that nobody has looked at.
+      while (receiver.lastPhase !== 'replaying' && !sender.isGone) await sleep(2);
       return whileSuspended(sender, async () => {
         const pid = station.qemus[0];
         if (pid === undefined || !(await isRecording(move.from))) return false;
