@@ -230,9 +230,14 @@ export const ERROR_CODES = {
   ),
   E_DIVERGED: code(
     'The destination did not replay to the same state',
-    'The machine goes on at its source. Try again, or use another strategy.',
+    'The machine goes on at its source. CONTRIBUTING.md says how to find out what differs.',
     1,
     'retry',
+  ),
+  E_GUEST_OFF: code('The guest has powered itself off', 'Start it again with `trmig run` and its spec.'),
+  E_GUEST_STOPPED: code(
+    'Somebody else has stopped the guest',
+    'It stands still where it ran. Let it go on (`cont` in its monitor), then migrate again.',
   ),
   E_JOURNAL_DAMAGED: code(
     'The ownership journal is damaged',

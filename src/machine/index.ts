@@ -15,6 +15,7 @@ export {
 export { formatDisks, parseDisks, readDisks, readStart, writeDisks, type MachineDisk } from './disks-file.js';
 export { Home, checkName, checkSocketPath, machineNamePattern, type MachinePaths } from './home.js';
 export * from './import/index.js';
+export { qemuLogTail } from './launch.js';
 export { takeLock } from './lock-file.js';
 export { Machine, type MachineState, type MachineStatus, type MachineSummary, type StartOptions } from './machine.js';
 export { formatBytes, parseBytes } from './memory.js';

@@ -1,5 +1,6 @@
 // A running VM as an object. It holds connections, not the VM: closing or losing the object changes nothing for the guest.
 // What is true about a machine is asked (of /proc, the tracer, QEMU), never remembered.
+import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { TrmigError, asTrmigError } from '../errors.js';
 import { qemuStopMsMax } from '../limits.js';
@@ -259,7 +260,9 @@ async function summarize(paths: MachinePaths): Promise<MachineSummary> {
   const { name } = paths;
   const running = await findQemuProcess(paths);
   if (running) return { name, state: 'running', pid: running.pid };
-  return { name, state: (await readIdentity(paths.process)) ? 'dead' : 'stopped', pid: null };
+  // A QEMU that ends in order takes its pid file along, also when the guest has powered itself off.
+  const dead = (await readIdentity(paths.process)) !== null && existsSync(paths.pid);
+  return { name, state: dead ? 'dead' : 'stopped', pid: null };
 }
 
 async function readSpec(paths: MachinePaths): Promise<MachineSpec> {

@@ -56,6 +56,8 @@ export const statusSchema = z.object({
   segments: count,
   events: count,
   rawBytes: count,
+  /** While playing: where the replay stands, and the code of the event that the log has `left` instructions further. */
+  replay: z.object({ icount: position, left: count, event: count }).nullable().default(null),
   stream: z.boolean(),
   lost: text.nullable(),
   pace: z.number().min(0).max(1),
@@ -134,6 +136,10 @@ export const eventSchemas = {
   diverged: z.object({ seq: count, icount: position, expected: digest, actual: digest }),
   lost: z.object({ reason: text }),
   lease: z.object({}),
+  /** Somebody else has stopped the armed machine; `state` is QEMU's word for how. */
+  stopped: z.object({ state: text }),
+  /** QEMU ends in order; `cause` is its word for why. */
+  ended: z.object({ cause: text }),
 } as const;
 
 export type TracerMode = z.infer<typeof modeSchema>;

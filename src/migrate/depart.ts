@@ -26,7 +26,10 @@ export async function helloForOffer(machine: Machine): Promise<TracerHello> {
   if (hello.mode === 'dormant' && hello.running) return hello;
   const state = hello.mode === 'dormant' ? 'stopped' : hello.mode;
   throw new TrmigError('E_BUSY', `'${machine.name}' is ${state}: it cannot be migrated now`, {
-    hint: `Look at it with: trmig status ${machine.name}`,
+    hint:
+      hello.mode === 'dormant'
+        ? 'Let it go on first (`cont` in its monitor).'
+        : `Look at it with: trmig status ${machine.name}`,
     facts: { machine: machine.name, mode: hello.mode, running: hello.running },
   });
 }
@@ -122,8 +125,19 @@ export async function shipBase(
  */
 export async function takeBack(machine: Machine, undo: Undo): Promise<void> {
   const { tracer } = machine;
-  const { mode, running, owned } = await tracer.status();
+  const { mode, running, owned, stoppedBy } = await tracer.status();
   if (undo === 'reclaim' && !owned) await tracer.reclaim();
   else if (mode === 'armed') await tracer.disarm();
-  else if (!running) await tracer.cont();
+  // A guest that somebody else has stopped stays so.
+  else if (!running && stoppedBy !== null) await tracer.cont();
+}
+
+/** Whether the machine's QEMU has ended, or does now: its tracer goes with its process. */
+export async function hasEnded(machine: Machine): Promise<boolean> {
+  if (machine.tracer.closedBy === null) return false;
+  for (let looks = 0; looks < 100; looks++) {
+    if (!(await machine.isAlive())) return true;
+    await new Promise((done) => setTimeout(done, 10));
+  }
+  return false;
 }

@@ -39,9 +39,10 @@ static const char *missing_symbol(void)
         const void *address;
         const char *name;
     } variables[] = {
-        {&replay_mode, "replay_mode"},    {&replay_file, "replay_file"}, {&replay_state, "replay_state"},
-        {timers_state, "timers_state"},   {&use_icount, "use_icount"},   {&RunState_lookup, "RunState_lookup"},
-        {main_loop_tlg, "main_loop_tlg"},
+        {&replay_mode, "replay_mode"},    {&replay_file, "replay_file"},
+        {&replay_state, "replay_state"},  {timers_state, "timers_state"},
+        {&use_icount, "use_icount"},      {&RunState_lookup, "RunState_lookup"},
+        {main_loop_tlg, "main_loop_tlg"}, {&ShutdownCause_lookup, "ShutdownCause_lookup"},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(variables); i++) {
         if (!variables[i].address) {
@@ -129,7 +130,7 @@ const char *abi_check_at_load(void)
     if (info->qemu->major != 10 || info->qemu->minor != 0) {
         return g_strdup_printf("this is QEMU %s; trmig needs QEMU 10.0", version);
     }
-    if (run_state("paused") < 0) {
+    if (run_state("paused") < 0 || run_state("finish-migrate") < 0) {
         return "this QEMU's run states are laid out differently than 10.0's";
     }
     if (!timers_layout_holds()) {

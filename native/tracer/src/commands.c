@@ -158,6 +158,19 @@ static void run_hello(Request *request)
     reply_blocks(request, "blocks");
 }
 
+/* Where a replay stands, and what the log has next: `left` instructions further, an event of that code. Racy, which only a
+ * replay that stands still is asked not to be. */
+static void reply_replay(Request *request)
+{
+    if (mode_get() != MODE_PLAYING) {
+        request_reply(request, "replay", "null");
+        return;
+    }
+    const ReplayState at = replay_state;
+    request_reply(request, "replay", "{\"icount\":%" PRIu64 ",\"left\":%d,\"event\":%u}", at.current_icount,
+                  MAX(at.instruction_count, 0), at.data_kind);
+}
+
 static void run_status(Request *request)
 {
     const TapStatus tap = mode_get() == MODE_ARMED ? tap_status() : (TapStatus){0};
@@ -181,6 +194,7 @@ static void run_status(Request *request)
     request_reply(request, "segments", "%" PRIu64, tap.segments);
     request_reply(request, "events", "%" PRIu64, tap.events);
     request_reply(request, "rawBytes", "%" PRIu64, tap.raw_bytes);
+    reply_replay(request);
     request_reply(request, "stream", "%s", tap.stream ? "true" : "false");
     request_reply(request, "lost", control.lost ? "\"%s\"" : "null", control.lost);
     request_reply(request, "pace", "%.3f", pace_get());

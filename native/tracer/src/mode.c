@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "counting.h"
 #include "flip.h"
+#include "outside.h"
 #include "pace.h"
 #include "quiesce.h"
 #include "qemu.h"
@@ -81,13 +82,16 @@ const char *mode_arm(int shift, int stream_fd, uint64_t segment_ms, uint64_t seg
                      ArmResult *result)
 {
     const char *why = chardevs_find();
+    if (!why && checkpoint) {
+        why = outside_devices_changed();
+    }
     if (why) {
         return why;
     }
     *result = (ArmResult){.frozen = -1};
     const bool was_running = runstate_is_running();
     const uint64_t begun = host_ns();
-    vm_stop(run_state("paused"));
+    outside_vm_stop("paused");
     const uint64_t stopped = host_ns();
     if (!quiesce(mode == MODE_ARMED)) {
         if (was_running) {
@@ -140,8 +144,8 @@ const char *mode_arm(int shift, int stream_fd, uint64_t segment_ms, uint64_t seg
     return why;
 }
 
-/* Stops the guest and ends its log. False when its devices do not come to rest: then the log is not ended. */
-static bool end_log(Pauses *pauses)
+/* Stops the guest as `state` and ends its log. False when its devices do not come to rest: then the log is not ended. */
+static bool end_log(const char *state, Pauses *pauses)
 {
     const uint64_t begun = host_ns();
     pace_interrupt();
@@ -150,7 +154,7 @@ static bool end_log(Pauses *pauses)
     pause_all_vcpus();
     while (quiesce_queue()) {
     }
-    vm_stop(run_state("paused"));
+    outside_vm_stop(state);
     const uint64_t stopped = host_ns();
     if (!quiesce(mode == MODE_ARMED)) {
         return false;
@@ -169,15 +173,23 @@ static bool end_log(Pauses *pauses)
 const char *mode_finish(FinishResult *result)
 {
     const uint64_t begun = host_ns();
+    const char *why = outside_devices_changed();
+    if (!why && !runstate_is_running()) {
+        why = "the guest was stopped by somebody else";
+    }
+    if (why) {
+        return why;
+    }
     *result = (FinishResult){.host_ns = begun};
-    if (!end_log(&result->pauses)) {
+    /* As QEMU's own migration stops it: so its monitor does not let it go on, which may be somebody else's by then. */
+    if (!end_log("finish-migrate", &result->pauses)) {
         vm_start();
         return restless;
     }
     finished = true;
     const uint64_t flushed = host_ns();
     result->virtual_ns = (uint64_t)icount_get();
-    const char *why = mode_digest(&result->icount, &result->registers, &result->devices);
+    why = mode_digest(&result->icount, &result->registers, &result->devices);
     const uint64_t ended = host_ns();
     result->pauses.digest_ns = ended - flushed;
     result->pauses.total_ns = ended - begun;
@@ -189,7 +201,7 @@ const char *mode_disarm(Pauses *pauses, uint64_t *icount)
     const uint64_t begun = host_ns();
     const bool was_running = runstate_is_running() || finished;
     *pauses = (Pauses){0};
-    if (!finished && !end_log(pauses)) {
+    if (!finished && !end_log("paused", pauses)) {
         tap_finish(); /* what is in flight ends dormant; whoever reads the log sees it end here */
     }
     *icount = replay_state.current_icount;
@@ -222,7 +234,7 @@ const char *mode_stop(uint64_t *ns)
 {
     const uint64_t begun = host_ns();
     pace_interrupt();
-    vm_stop(run_state("paused"));
+    outside_vm_stop("paused");
     stopped_by_us = true;
     *ns = host_ns() - begun;
     return NULL;

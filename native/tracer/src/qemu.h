@@ -156,6 +156,9 @@ typedef struct {
     F(void, async_run_on_cpu, (CPUState * cpu, run_on_cpu_func func, run_on_cpu_data data))                            \
     F(void, qemu_cpu_kick, (CPUState * cpu))                                                                           \
     F(void, icount_account_warp_timer, (void))                                                                         \
+    F(void *, qemu_add_vm_change_state_handler,                                                                        \
+      (void (*changed)(void *opaque, bool running, int state), void *opaque))                                          \
+    F(void, qemu_register_shutdown_notifier, (Notifier * notifier))                                                    \
     F(CPUState *, qemu_get_cpu, (int index))                                                                           \
     F(bool, qemu_in_vcpu_thread, (void))                                                                               \
     F(bool, cpu_is_stopped, (CPUState * cpu))                                                                          \
@@ -232,6 +235,7 @@ extern QEMU_WEAK uint8_t timers_state[];
 extern QEMU_WEAK int use_icount;
 extern QEMU_WEAK QEMUTimerList *main_loop_tlg[];
 extern QEMU_WEAK const QEnumLookup RunState_lookup;
+extern QEMU_WEAK const QEnumLookup ShutdownCause_lookup;
 
 #define bql_lock() bql_lock_impl(__FILE__, __LINE__)
 

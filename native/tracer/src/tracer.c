@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "control.h"
 #include "mode.h"
+#include "outside.h"
 #include "pace.h"
 #include "qemu.h"
 #include "replay-hooks.h"
@@ -104,6 +105,7 @@ static void before_poll(Notifier *notifier, void *data)
     (void)notifier;
     MainLoopPoll *poll = data;
     control_open();
+    outside_know_devices();
     if (poll->state != MAIN_LOOP_POLL_FILL) {
         sleeps_end();
         return;
@@ -176,6 +178,7 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
         return refuse(why);
     }
     pace_init();
+    outside_init();
     main_loop_poll_add_notifier(&poll_notifier);
     qemu_plugin_register_vcpu_init_cb(id, vcpu_init);
     return 0;

@@ -24,6 +24,8 @@ const lines = [
   '{"event":"lease","data":{}}',
   '{"event":"played","data":{"seq":1,"icount":2,"virtualNs":3,"hostNs":4,"waitNs":5}}',
   '{"event":"diverged","data":{"seq":1,"icount":2,"expected":"00000000000000aa","actual":"00000000000000ab"}}',
+  '{"event":"stopped","data":{"state":"paused"}}',
+  '{"event":"ended","data":{"cause":"guest-shutdown"}}',
   '{"error":{"class":"Failed","desc":"no"},"id":2}',
   '{"QMP":{"version":{"qemu":{"micro":2,"minor":0,"major":10},"package":"Debian"},"capabilities":[]}}',
 ];
