@@ -10,4 +10,6 @@ export const capabilities = {
   shipDisks: 'ship-disks',
   /** The short form of a frame's header. */
   shortFrames: 'short-frames',
+  /** Another `offer` on the same connection, when a replay has diverged and both sides are done with it. */
+  offerAgain: 'offer-again',
 } as const;

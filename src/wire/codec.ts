@@ -6,8 +6,9 @@ import { Builder } from 'flatbuffers';
 import * as limits from '../limits.js';
 import { safeNumber } from '../schema/bounded.js';
 import * as wire from '../schema/wire.js';
+import { chunkOf, chunkTable } from './chunk-table.js';
 import { bare, clipped, codec, hex, many, named, ns, ofNs, text, u64, type Codec } from './field.js';
-import type { Frame, FrameKind, FrameOf, RamBlock } from './frames.js';
+import type { Frame, FrameKind, RamBlock } from './frames.js';
 
 const PHASES = ['preparing', 'restoring', 'replaying', 'ready', 'owner', 'live'] as const;
 
@@ -29,34 +30,6 @@ function blockOf(block: wire.Block | null): RamBlock {
   const bytes = safeNumber(block.bytes(), 'bytes');
   if (pageBytes < 512 || (pageBytes & (pageBytes - 1)) !== 0) throw new RangeError(`${pageBytes} is no page size`);
   return { name: text(block.name(), 'block name'), bytes, pageBytes };
-}
-
-function pagesOf(pages: Uint32Array | null, pageCount: number): Uint32Array {
-  if (pages === null) throw new RangeError('pages are missing');
-  if (pageCount > limits.wireChunkPagesMax) throw new RangeError(`${pageCount} pages are too many for a chunk`);
-  if (pages.length > pageCount) throw new RangeError('more pages are named than the chunk spans');
-  for (let i = 0; i < pages.length; i++) {
-    if (pages[i]! >= pageCount || (i > 0 && pages[i]! <= pages[i - 1]!))
-      throw new RangeError('pages are not ascending');
-  }
-  return pages;
-}
-
-type Chunk = Pick<FrameOf<'imageChunk'>, 'firstPage' | 'pageCount' | 'pages' | 'rawBytes' | 'checksum'>;
-
-function chunkTable(b: Builder, block: number, { firstPage, pageCount, pages, rawBytes, checksum }: Chunk): number {
-  const at = wire.ImageChunk.createPagesVector(b, pages);
-  return wire.ImageChunk.createImageChunk(b, block, firstPage, pageCount, at, rawBytes, checksum);
-}
-
-function chunkOf(t: wire.ImageChunk): Chunk {
-  return {
-    firstPage: t.firstPage(),
-    pageCount: t.pageCount(),
-    pages: pagesOf(t.pagesLength() === 0 ? new Uint32Array(0) : t.pagesArray(), t.pageCount()),
-    rawBytes: t.rawBytes(),
-    checksum: t.checksum(),
-  };
 }
 
 const CODECS: { readonly [K in FrameKind]: Codec<K> } = {
@@ -318,9 +291,21 @@ const CODECS: { readonly [K in FrameKind]: Codec<K> } = {
     read: (t) => ({ ram: hex(t.ram(), 'ram'), disks: hex(t.disks() ?? '', 'disks') }),
   }),
   abort: codec('abort', {
-    encode: (b, f) => wire.Abort.createAbort(b, b.createString(f.code), b.createString(clipped(f.message))),
+    encode: (b, f) => {
+      const [code, message] = [b.createString(f.code), b.createString(clipped(f.message))];
+      const id = f.migrationId === undefined ? 0 : b.createString(f.migrationId);
+      const event = f.divergence === undefined ? 0 : b.createString(f.divergence.event);
+      return wire.Abort.createAbort(b, code, message, id, u64(f.divergence?.icount ?? 0), event);
+    },
     root: (buffer) => wire.Abort.getRootAsAbort(buffer),
-    read: (t) => ({ code: text(t.code(), 'code'), message: text(t.message(), 'message') }),
+    read: (t) => ({
+      code: text(t.code(), 'code'),
+      message: text(t.message(), 'message'),
+      ...(t.migrationId() !== null && migrationIdOnly(t)),
+      ...(t.event() !== null && {
+        divergence: { icount: safeNumber(t.icount(), 'icount'), event: text(t.event(), 'event') },
+      }),
+    }),
   }),
   declined: codec('declined', {
     encode: (b, f) => wire.Declined.createDeclined(b, b.createString(f.migrationId), b.createString(clipped(f.reason))),

@@ -229,6 +229,10 @@ export interface AbortFrame {
   readonly kind: 'abort';
   readonly code: string;
   readonly message: string;
+  /** Which one; an older peer does not say, and has one migration on a connection. */
+  readonly migrationId?: string;
+  /** Where the replay differs from its log, in instructions since the checkpoint; `event` is '' when it is not known. */
+  readonly divergence?: { readonly icount: number; readonly event: string };
 }
 
 /** The destination has journaled that it will never run this guest: the source may take it back, even if relinquished. */

@@ -92,6 +92,7 @@ export const SAMPLES: { readonly [K in FrameKind]: FrameOf<K> } = {
 /** With what a frame need not say. */
 const more: Frame[] = [
   { ...SAMPLES.accept, stored: { segments: 76, digest: '1090' } },
+  { ...SAMPLES.abort, migrationId: 'id', divergence: { icount: 2 ** 40, event: 'clock-host' } },
   { ...SAMPLES.shipped, digests: { registers: '4e6', devices: 'de', ram: '00ff' } },
 ];
 
