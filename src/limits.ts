@@ -210,6 +210,16 @@ export const handoverPatienceTimes = 3;
  * running. A living destination replays a segment in milliseconds; attaching its disks takes seconds.
  */
 export const replayStandstillMs = 20_000;
+/** The destination looks so often whether its replay comes further, and gives it up when it has seen it in one place so often. */
+export const replayLookMs = 1_000;
+export const replayLooksMax = 8;
+/** A source tells its machine's users of the divergence, not of a destination that stands still. */
+if (replayLookMs * (replayLooksMax + 2) > replayStandstillMs)
+  throw new Error('limits: a replay gone astray is not named');
+/** The log since the registers last agreed, which a destination keeps to name what differs. */
+export const logWindowBytesMax = 16 * MIB;
+/** A replay that differs for a reason which is there the third time will differ the fourth time too. */
+export const freshCheckpointsMax = 2;
 /** Between two progress frames of a destination, at least: one for each segment that is replayed, but no more. */
 export const progressMs = 2;
 /** Between two updates of what a person watches. */

@@ -8,6 +8,7 @@ import { TrmigError } from '../errors.js';
 import { logSpoolBytesMax } from '../limits.js';
 import { WireDecoder, encodeTracerFrame } from '../log/index.js';
 import type { LogFrame, SegmentFrame } from '../wire/frames.js';
+import type { LogWindow } from './log-window.js';
 import { frameSegment } from './segment-frames.js';
 
 export class LogFeed {
@@ -19,6 +20,9 @@ export class LogFeed {
   #failed: ((error: unknown) => void) | null = null;
   /** performance.now() when the final segment came in; null before. */
   finalAtMs: number | null = null;
+
+  /** `window` gets each segment that is handed to the replay. */
+  constructor(private readonly window: LogWindow) {}
 
   /**
    * Takes a segment from the link.
@@ -59,6 +63,7 @@ export class LogFeed {
     try {
       for (let next = this.#next(); next !== null; next = this.#next()) {
         const segment = frameSegment(this.#decoder, next.frame);
+        this.window.take(segment);
         if (!next.stream.write(encodeTracerFrame(segment))) await drained(next.stream);
       }
     } catch (error) {
