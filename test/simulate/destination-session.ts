@@ -90,8 +90,7 @@ export class DestinationSession extends Session {
         host.arriving = false;
         return true;
       case 'close':
-        if (this.link) this.link.endAt(host).open = false;
-        return true;
+        return this.close();
     }
     return world.violated(`there is an effect without a simulation: ${JSON.stringify(effect)}`);
   }

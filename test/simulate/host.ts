@@ -171,6 +171,7 @@ export class Host {
   receive(message: Message, link: SimulatedLink, end: End): void {
     const { world } = this;
     if (world.tells) world.note(`${this.name} reads ${message.kind} of ${message.migration} on link ${link.id}`);
+    if (message.kind === 'offer') end.reader = null; // Whoever has read here is done.
     if (end.reader !== null) {
       this.#take(end.reader, message);
       return;
@@ -193,6 +194,9 @@ export class Host {
   }
 
   #take(session: Session, message: Message): void {
+    const offering = session.phase.at === 'offering' && !['accept', 'refuse'].includes(message.kind);
+    const isOfEarlier = message.kind === 'abort' ? message.migration !== session.migration : offering;
+    if (session.role === 'source' && isOfEarlier && this.world.protocol.guards.ownFramesOnly) return;
     const event = session.eventOf(message);
     if (event !== null) session.happen(event);
   }
@@ -252,13 +256,30 @@ export class Host {
     const { world } = this;
     const last = this.journal.records.at(-1);
     if (last?.role === 'source' && cameBack.includes(last.state)) this.settle('returned');
-    for (const over of this.sessions.filter((one) => one.isLast)) this.end(over);
     const epoch = world.protocol.nextEpoch(this.journal.records);
     const session = new SourceSession(world, this, world.otherThan(this), migration, { at: 'connecting' }, epoch);
+    const goesOn = this.#goOn(session);
+    for (const over of this.sessions.filter((one) => one.isLast)) this.end(over);
     this.sessions.push(session);
-    if (world.tells) world.note(`${this.name} begins ${migration}`);
-    if (world.dial(session)) session.happen({ type: 'connected' });
+    if (world.tells) world.note(`${this.name} begins ${migration}${goesOn ? ` on link ${session.link!.id}` : ''}`);
+    if (goesOn || world.dial(session)) session.happen({ type: 'connected' });
     else this.end(session);
+    return true;
+  }
+
+  /** The connection of a migration away from here that has failed, if it is still open. */
+  get openLink(): SimulatedLink | null {
+    const failed = this.sessions.filter((one) => one.role === 'source' && one.isOver && one.phase.at === 'failed');
+    const links = failed.map((one) => one.link).filter((link) => link !== null);
+    return links.find(({ ends: [here] }) => here.open && here.reader !== null && failed.includes(here.reader)) ?? null;
+  }
+
+  /** A migration may begin on it. */
+  #goOn(session: SourceSession): boolean {
+    const link = this.openLink;
+    if (link === null || this.world.random.chance(0.2)) return false;
+    link.ends[0].reader = session;
+    session.link = link;
     return true;
   }
 }

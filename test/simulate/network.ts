@@ -61,6 +61,11 @@ export class SimulatedLink {
     for (const { inbox } of this.ends) inbox.splice(keep(inbox.length + 1));
   }
 
+  /** What comes next is another migration's, and whoever reads this end is not done with the one before. */
+  isEarlyFor(end: End): boolean {
+    return end.inbox[0]?.kind === 'offer' && end.reader !== null && !end.reader.isOver;
+  }
+
   /** This end can know that the other one is gone, having read everything. */
   endsFor(end: End): boolean {
     return end.open && end.inbox.length === 0 && (this.cut || !this.other(end).open);

@@ -75,6 +75,14 @@ export abstract class Session {
     this.queue.push(...(effects as AnyEffect[]));
   }
 
+  /** Ends its connection; or leaves it to a migration that may follow on it. */
+  protected close(): true {
+    const end = this.link?.endAt(this.host);
+    const may = ['failed', 'discarded'].includes(this.phase.at) && this.world.random.chance(0.5);
+    if (end !== undefined && !may) end.open = false;
+    return true;
+  }
+
   /** Does the next effect; false when it cannot be done yet. */
   work(): boolean {
     const effect = this.queue.shift()!;

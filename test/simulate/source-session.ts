@@ -82,8 +82,7 @@ export class SourceSession extends Session {
         host.machine = 'gone';
         return true;
       case 'close':
-        if (this.link) this.link.endAt(host).open = false;
-        return true;
+        return this.close();
     }
     return world.violated(`there is an effect without a simulation: ${JSON.stringify(effect)}`);
   }

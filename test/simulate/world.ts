@@ -163,6 +163,7 @@ export class World {
     for (const link of this.links) {
       const end = link.endAt(host);
       if (!end.open || end.reader?.suspended === true) continue;
+      if (link.isEarlyFor(end)) continue;
       if (end.inbox.length > 0 && !link.stalled) {
         actions.push(() => (host.receive(end.inbox.shift()!, link, end), true));
       } else if (link.endsFor(end)) actions.push(() => this.#notice(host, link));
@@ -177,8 +178,9 @@ export class World {
   #addBeginning(actions: Action[]): void {
     if (this.#begun >= this.#moves) return;
     const host = this.hosts.find((one) => one.mayDepart && this.otherThan(one).up && !this.otherThan(one).lost);
-    // A guest whose migration seems to stand still is soon tried again.
-    const eagerness = this.#begun === 0 ? 1 : host?.sessions.some((one) => one.suspended) ? 0.5 : 0.05;
+    // A guest whose migration seems to stand still, or has just failed, is soon tried again.
+    const soon = host?.sessions.some((one) => one.suspended) === true || (host?.openLink ?? null) !== null;
+    const eagerness = this.#begun === 0 ? 1 : soon ? 0.5 : 0.05;
     if (eagerness < 1 && !this.random.chance(eagerness)) return;
     if (host !== undefined) actions.push(() => this.#begin(host));
   }
