@@ -62,7 +62,7 @@ export { receive, type ReceiveOptions, type Receiver } from './migrate/receiver.
 export type { DestinationResult } from './migrate/destination.js';
 export type { SourceResult } from './migrate/source.js';
 export type { SourceProgress } from './migrate/metrics.js';
-export type { MigrationReport } from './migrate/report.js';
+export type { MigrationReport, ReportDivergence } from './migrate/report.js';
 export { note, rebuildHome, type Notes } from './migrate/catalog-entries.js';
 export { writeReport, type ReportFiles } from './migrate/report-files.js';
 export { ship, type ShipOptions, type ShipProgress, type ShipResult } from './migrate/ship.js';

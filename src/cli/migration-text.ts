@@ -1,5 +1,5 @@
 // A migration as a person watches it, and as it ended.
-import type { MigrationReport, SourceProgress } from '../index.js';
+import type { MigrationReport, ReportDivergence, SourceProgress } from '../index.js';
 import { formatCount, formatMs, formatRate, formatShare, formatSize } from './quantities.js';
 import { bar } from './status-line.js';
 import { pairLines } from './table.js';
@@ -21,6 +21,11 @@ export function progressText({ phase, base, sample, logBytes }: SourceProgress):
   if (pace > 0) parts.push(`pace ${formatShare(pace)}`);
   if (share >= 1) parts.push(`downtime would be ${formatMs(predictedDowntimeMs)}`);
   return parts.join('  ');
+}
+
+/** What has been found, and what is done about it. */
+export function divergenceText({ message, healedBy }: ReportDivergence): string {
+  return `${message}: ${healedBy === null ? 'it runs on here' : 'it runs on here, and a fresh checkpoint follows'}`;
 }
 
 /** The short result. `to` is the address that was given. */
@@ -71,6 +76,13 @@ export function resultLines(report: MigrationReport, to: string, reportFile: str
       '  clock',
       `the guest's went ${formatMs(Math.abs(clock.behindMs))} ${behind} (shift ${clock.shift ?? '?'})`,
     ]);
+  }
+  const healed = report.divergences.filter(({ healedBy }) => healedBy !== null);
+  if (healed.length > 0) {
+    const places = healed.map(
+      ({ instruction, event }) => `${event ?? 'an event'} at instruction ${instruction ?? '?'}`,
+    );
+    pairs.push(['  diverged', `${places.join(', ')}; healed by a fresh checkpoint each`]);
   }
   if (reportFile !== null) pairs.push(['  report', reportFile]);
   return [headline, ...pairLines(pairs)];

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../cli/base-command.js';
-import { progressText, resultLines } from '../cli/migration-text.js';
+import { divergenceText, progressText, resultLines } from '../cli/migration-text.js';
 import { bandwidthFlag, plaintextFlag } from '../cli/link-flags.js';
 import { formatMs } from '../cli/quantities.js';
 import { StatusLine } from '../cli/status-line.js';
@@ -36,6 +36,13 @@ export default class Migrate extends BaseCommand<typeof Migrate> {
       summary: 'Then: abort (it runs on here) or switch (accept the downtime).',
       options: ['abort', 'switch'],
       default: 'abort',
+    }),
+    'on-divergence': Flags.string({
+      summary:
+        'Should the other host compute something else than the log says: retry (with a fresh checkpoint, at most twice) or ' +
+        'abort (it runs on here).',
+      options: ['retry', 'abort'],
+      default: 'retry',
     }),
     'max-pace': Flags.string({
       summary: "How much of the time the machine's CPU may be made to sleep, so that the other host catches up.",
@@ -73,6 +80,7 @@ export default class Migrate extends BaseCommand<typeof Migrate> {
         migrationId,
         policy,
         verify: this.flags.verify,
+        onDivergence: this.flags['on-divergence'] === 'abort' ? 'abort' : 'retry',
         signal: this.signal,
         ...this.#watching(status),
       });
@@ -101,13 +109,17 @@ export default class Migrate extends BaseCommand<typeof Migrate> {
     };
   }
 
-  #watching(status: StatusLine): Pick<MigrateOptions, 'onPhase' | 'onProgress'> {
+  #watching(status: StatusLine): Pick<MigrateOptions, 'onPhase' | 'onProgress' | 'onDiverged'> {
     const begunMs = performance.now();
     return {
       onPhase: ({ at }) => {
         const atMs = performance.now() - begunMs;
         this.progress({ phase: at, atMs });
         status.above(() => this.remark(this.style.dim(`${formatMs(atMs).padStart(9)}  ${at}`)));
+      },
+      onDiverged: (divergence) => {
+        this.progress({ divergence });
+        status.above(() => this.remark(this.style.warning(divergenceText(divergence))));
       },
       onProgress: (progress) => {
         this.progress({ progress });

@@ -60,7 +60,7 @@ export default class Receive extends BaseCommand<typeof Receive> {
       onMachine: (result) => {
         this.#tellMachine(result);
         if (result.phase.at === 'live') void this.note(home, { machine: result.machine });
-        ended(result.phase.at === 'live' ? null : result.error);
+        if (result.next === null) ended(result.phase.at === 'live' ? null : result.error);
       },
       takeRecording: async (link, offer) => {
         const outcome = await receiveRecording(link, offer, { home, signal: this.signal });

@@ -6,7 +6,15 @@
 import { TrmigError } from '../errors.js';
 import { checkSameBlocks, type ImageProcess } from '../checkpoint/index.js';
 import { qemuStopMsMax } from '../limits.js';
-import { Machine, parseForeignSpec, type Home, type MachineSpec, type QmpClient } from '../machine/index.js';
+import {
+  Machine,
+  parseForeignSpec,
+  type FrozenImage,
+  type Home,
+  type MachineSpec,
+  type QmpClient,
+} from '../machine/index.js';
+import { digestBlocks } from '../native/index.js';
 import type { OfferFrame } from '../wire/frames.js';
 import type { DiskWitness } from './disk-witness.js';
 import { announce } from './announce.js';
@@ -113,9 +121,16 @@ export class ArrivingMachine {
     await this.#openMonitor();
   }
 
-  /** The digest of its disks as they were frozen; '' for none. @throws TrmigError E_QEMU_IMG, E_FILE_ACCESS */
-  async digestDisks(): Promise<string> {
-    return (await this.#witness?.digest()) ?? '';
+  /**
+   * Digests its frozen memory, which is given back then, and its disks as they were frozen ('' for none).
+   * @throws TrmigError E_IMAGE_READ, E_QEMU_IMG, E_FILE_ACCESS
+   */
+  async digestFrozen({ pid, blocks }: FrozenImage): Promise<{ readonly ram: string; readonly disks: string }> {
+    try {
+      return { ram: await digestBlocks(pid, blocks), disks: (await this.#witness?.digest()) ?? '' };
+    } finally {
+      await this.machine.tracer.thaw(pid).catch(() => undefined);
+    }
   }
 
   /** It is live here: the network is told. */

@@ -5,7 +5,6 @@
 
 import { TrmigError, asTrmigError } from '../errors.js';
 import type { FrozenImage, Home, Machine, TracerEventData } from '../machine/index.js';
-import { digestBlocks } from '../native/index.js';
 import type { CheckpointFrame, OfferFrame, SessionFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
 import { rehearseHandover } from '../wire/rehearsal.js';
@@ -19,9 +18,10 @@ import {
 } from './destination-states.js';
 import type { DestinationRecordState } from './journal.js';
 import { LogFeed } from './log-feed.js';
-import { ReplayProgress } from './replay-progress.js';
+import { LogWindow, divergenceOf } from './log-window.js';
+import { watchReplay } from './replay-watch.js';
 import { Session, failureOf } from './session.js';
-import type { FinalState } from './source-states.js';
+import type { Failure, FinalState } from './source-states.js';
 
 export interface DestinationOptions {
   readonly home: Home;
@@ -39,6 +39,8 @@ export interface DestinationResult {
   readonly migrationId: string;
   readonly phase: DestinationPhase;
   readonly error: TrmigError | null;
+  /** Its replay differed, and the source has begun anew on the same connection. */
+  readonly next: OfferFrame | null;
 }
 
 const isLast = (phase: DestinationPhase): boolean => ['live', 'declined', 'discarded', 'unresolved'].includes(phase.at);
@@ -48,7 +50,7 @@ const nsPerMs = 1e6;
 /** The host's monotonic clock, as the tracer's. */
 const nowNs = (): number => Number(process.hrtime.bigint());
 
-/** Takes one offered machine over `link`. Never rejects: the result says how it ended. */
+/** Takes one offered machine over `link`, which it closes unless another offer follows. Never rejects: the result says how it ended. */
 export async function receiveMachine(
   link: Link,
   offer: OfferFrame,
@@ -60,7 +62,8 @@ export async function receiveMachine(
 
 class DestinationRun {
   readonly #session: Session<DestinationPhase, DestinationEvent, DestinationEffect>;
-  readonly #feed = new LogFeed();
+  readonly #window = new LogWindow();
+  readonly #feed = new LogFeed(this.#window);
   /** Ends what runs beside the effects when the session is over. */
   readonly #over = new AbortController();
   #arriving: ArrivingMachine | null = null;
@@ -72,6 +75,8 @@ class DestinationRun {
   #committedNs = 0;
   #frozen: FrozenImage | null = null;
   #verifying: Promise<void> | null = null;
+  #next: OfferFrame | null = null;
+  #reading: Promise<void> | null = null;
 
   constructor(
     readonly link: Link,
@@ -93,7 +98,7 @@ class DestinationRun {
       this.#session.dispatch({ type: 'cancel', error: { code: 'E_ABORTED', message: 'the receiver was stopped' } });
     };
     this.options.signal?.addEventListener('abort', onAbort, { once: true });
-    void this.#read();
+    this.#reading = this.#read();
     this.#session.begin([{ do: 'admit' }]);
     const phase = await this.#session.ended;
     await this.#verifying?.catch(() => undefined);
@@ -104,15 +109,31 @@ class DestinationRun {
     this.options.signal?.removeEventListener('abort', onAbort);
     this.#over.abort();
     this.#feed.end();
-    await this.link.close().catch(() => undefined);
     await this.#arriving?.close();
-    return { machine: this.offer.machine, migrationId: this.offer.migrationId, phase, error: this.#session.error };
+    const { machine, migrationId } = this.offer;
+    if (phase.at === 'discarded' && phase.error.code === 'E_DIVERGED') await this.#anotherOffer();
+    if (this.#next === null) await this.link.close().catch(() => undefined);
+    return { machine, migrationId, phase, error: this.#session.error, next: this.#next };
   }
 
-  /** The peer's frames as events, until the link ends. */
+  /** The source may begin anew; until it does, or closes, or this host has enough. */
+  async #anotherOffer(): Promise<void> {
+    const { signal } = this.options;
+    if (signal?.aborted === true) return;
+    const enough = new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve(), { once: true }));
+    await Promise.race([this.#reading, enough]);
+  }
+
+  /** The peer's frames as events, until the link ends or another migration begins on it. */
   async #read(): Promise<void> {
     try {
-      for await (const frame of this.link.frames()) await this.#onFrame(frame);
+      for await (const frame of this.link.frames()) {
+        if (frame.kind === 'offer' && this.#session.phase.at === 'discarded') {
+          this.#next = frame;
+          return;
+        }
+        await this.#onFrame(frame);
+      }
       this.#peerGone(new TrmigError('E_PEER_GONE', 'the source closed the connection'));
     } catch (error) {
       this.#peerGone(asTrmigError(error));
@@ -211,7 +232,7 @@ class DestinationRun {
       case 'sendLive':
         return this.#sendLive();
       case 'sendAbort':
-        return this.#tell({ kind: 'abort', ...effect.error });
+        return this.#sendAbort(effect.error);
       case 'sendDeclined':
         return this.#tell({ kind: 'declined', migrationId: this.offer.migrationId, reason: effect.error.message });
       case 'discard':
@@ -224,6 +245,12 @@ class DestinationRun {
   /** Best effort: the link may be gone. */
   async #tell(frame: SessionFrame): Promise<void> {
     await this.link.send(frame).catch(() => undefined);
+  }
+
+  #sendAbort(error: Failure): Promise<void> {
+    const { migrationId } = this.offer;
+    const divergence = error.code === 'E_DIVERGED' ? divergenceOf(this.#session.error) : null;
+    return this.#tell({ kind: 'abort', ...error, migrationId, ...(divergence && { divergence }) });
   }
 
   #refusal(error: { code: string; message: string }): { code: string; message: string; hint: string } {
@@ -256,6 +283,7 @@ class DestinationRun {
   }
 
   #machineGone(reason: TrmigError): void {
+    if (this.#session.phase.at === 'replaying') return; // Whoever watches the replay looks at what it has said.
     this.#session.error ??= new TrmigError('E_MACHINE_GONE', `the destination's QEMU is gone: ${reason.message}`);
     this.#session.dispatch({ type: 'machineGone', error: failureOf(this.#session.error) });
   }
@@ -287,37 +315,20 @@ class DestinationRun {
     this.#feed.begin(stream, (error) => this.#session.fail(error));
   }
 
-  /** The tracer's events of the replay: progress for the source, and the end. */
   async #watch(): Promise<void> {
-    const progress = new ReplayProgress((frame) =>
-      this.#tell({ ...frame, restoredBytes: this.#base?.restoredBytes ?? 0 }),
-    );
     try {
-      for await (const event of this.#machine.tracer.events.stream({ signal: this.#over.signal })) {
-        if (event.event === 'played') progress.played(event.data);
-        if (event.event === 'reached') {
-          this.#onReached(event.data);
-          return;
-        }
-        if (event.event === 'diverged') {
-          const { seq, icount, expected, actual } = event.data;
-          throw new TrmigError('E_DIVERGED', `the replay differs from the recording at instruction ${icount}`, {
-            facts: { seq, icount, expected, actual },
-          });
-        }
-      }
+      const reached = await watchReplay(this.#machine, {
+        window: this.#window,
+        signal: this.#over.signal,
+        tell: (frame) => this.#tell({ ...frame, restoredBytes: this.#base?.restoredBytes ?? 0 }),
+      });
+      this.#onReached(reached);
     } catch (error) {
       if (!this.#over.signal.aborted) this.#session.fail(error);
-    } finally {
-      progress.end();
     }
   }
 
-  #onReached(at: TracerEventData<'reached'>): void {
-    if (!at.final) {
-      throw new TrmigError('E_LOG_LOST', `the log ended at instruction ${at.icount}: ${at.why}`);
-    }
-    const { icount, registers, devices, virtualNs, digestNs } = at;
+  #onReached({ icount, registers, devices, virtualNs, digestNs }: TracerEventData<'reached'>): void {
     const sinceFinalNs = Math.round((performance.now() - (this.#feed.finalAtMs ?? performance.now())) * nsPerMs);
     this.#final = { icount, registers, devices, virtualNs, digestNs, tailNs: Math.max(0, sinceFinalNs - digestNs) };
     this.#session.dispatch({ type: 'reached', final: { icount, registers, devices } });
@@ -366,17 +377,9 @@ class DestinationRun {
     if (this.#frozen !== null) {
       const frozen = this.#frozen;
       this.#frozen = null;
-      this.#verifying = this.#verify(frozen);
-    }
-  }
-
-  /** The guest runs already: its memory at the handover's instruction is read from the frozen image. */
-  async #verify(frozen: FrozenImage): Promise<void> {
-    try {
-      const ram = await digestBlocks(frozen.pid, frozen.blocks);
-      await this.link.send({ kind: 'verify', ram, disks: await this.#arriving!.digestDisks() });
-    } finally {
-      await this.#machine.tracer.thaw(frozen.pid).catch(() => undefined);
+      // The guest runs already.
+      const digests = this.#arriving!.digestFrozen(frozen);
+      this.#verifying = digests.then((found) => this.link.send({ kind: 'verify', ...found }));
     }
   }
 

@@ -13,7 +13,15 @@ import { totalBytes } from '../wire/meter.js';
 import type { ConvergenceSample, Verdict } from './convergence.js';
 import type { Armed } from './depart.js';
 import { GuestSpeed } from './guest-speed.js';
-import type { Comparison, DowntimeTerms, MigrationReport, Outcome, ReportPause, ReportSample } from './report.js';
+import type {
+  Comparison,
+  DowntimeTerms,
+  MigrationReport,
+  Outcome,
+  ReportDivergence,
+  ReportPause,
+  ReportSample,
+} from './report.js';
 import type { SourcePhase } from './source-states.js';
 import { version } from '../version.js';
 
@@ -52,8 +60,10 @@ export class SourceMetrics {
   /** After the arming: the tracer's own list of pauses. */
   status: TracerStatus | null = null;
 
-  readonly #begunMs = hostMs();
-  readonly #startedAt = new Date().toISOString();
+  /** Of this migration and those before it on the same connection, with the times since the first one's start. */
+  readonly divergences: ReportDivergence[] = [];
+  #begunMs = hostMs();
+  #startedAt = new Date().toISOString();
   readonly #phases: { phase: string; atMs: number }[] = [];
   readonly #samples: ReportSample[] = [];
   #phase: SourcePhase['at'] = 'connecting';
@@ -91,6 +101,16 @@ export class SourceMetrics {
     readonly spec: MachineSpec,
     readonly verify: boolean,
   ) {}
+
+  /** Of the migration that follows this one on the same connection: what is timed and listed goes on. */
+  again(migrationId: string): SourceMetrics {
+    const next = new SourceMetrics(migrationId, this.link, this.spec, this.verify);
+    next.#begunMs = this.#begunMs;
+    next.#startedAt = this.#startedAt;
+    next.#phases.push(...this.#phases);
+    next.divergences.push(...this.divergences);
+    return next;
+  }
 
   get atMs(): number {
     return hostMs() - this.#begunMs;
@@ -354,6 +374,7 @@ export class SourceMetrics {
       predicted: this.#finished === null ? null : { ...this.#verdict?.terms },
       totalMs: this.#live === null ? this.atMs : this.#live.atMs - this.#begunMs,
       phases: this.#phases,
+      divergences: [...this.divergences],
       pauses: this.#pauses(),
       bytes: {
         ...sent,

@@ -6,7 +6,8 @@ import { connect } from '../wire/connect.js';
 import type { Security } from '../wire/secure.js';
 import { whileDeparting } from './departure.js';
 import { identity } from './identity.js';
-import { sendMachine, type SourceOptions, type SourceResult } from './source.js';
+import { sendMachine } from './send.js';
+import type { SourceOptions, SourceResult } from './source.js';
 
 export interface MigrateOptions extends SourceOptions {
   /** The destination's receiver. */

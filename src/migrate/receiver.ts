@@ -98,14 +98,17 @@ async function serve(link: Link, options: ReceiveOptions, taken: Set<string>): P
   taken.add(first.machine);
   try {
     const { home, signal, onPhase, memoryToGive, files } = options;
-    const result = await receiveMachine(link, first, {
-      home,
-      files,
-      ...(signal && { signal }),
-      ...(memoryToGive && { memoryToGive }),
-      ...(onPhase && { onPhase: (phase, machine) => onPhase(phase, machine, link.name) }),
-    });
-    options.onMachine?.(result);
+    for (let offer: OfferFrame | null = first; offer !== null;) {
+      const result: DestinationResult = await receiveMachine(link, offer, {
+        home,
+        files,
+        ...(signal && { signal }),
+        ...(memoryToGive && { memoryToGive }),
+        ...(onPhase && { onPhase: (phase, machine) => onPhase(phase, machine, link.name) }),
+      });
+      options.onMachine?.(result);
+      offer = result.next;
+    }
   } finally {
     taken.delete(first.machine);
   }

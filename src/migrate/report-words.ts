@@ -16,8 +16,9 @@ export function headline(report: MigrationReport): string {
 
 /** The sentences below the headline. */
 export function summary(report: MigrationReport): string[] {
-  if (report.outcome === 'completed') return [journey(report), handover(report), proof(report), cost(report)].flat();
-  return [...failure(report), ...cost(report)];
+  const rest = [...cost(report), ...astray(report)];
+  if (report.outcome === 'completed') return [...journey(report), ...handover(report), ...proof(report), ...rest];
+  return [...failure(report), ...rest];
 }
 
 function journey({ guest, host, totalMs, bytes, machine }: MigrationReport): string[] {
@@ -72,6 +73,15 @@ function cost({ pacing, clock, pauses, outcome }: MigrationReport): string[] {
       ? [`Its clock ${clock.behindMs > 0 ? 'fell behind' : 'ran ahead'} by ${duration(Math.abs(clock.behindMs))}.`]
       : []),
   ];
+}
+
+/** Nobody but the destination has seen it. */
+function astray({ divergences }: MigrationReport): string[] {
+  return divergences.map(({ instruction, event, healedBy }) => {
+    const where = instruction === null ? '' : ` at instruction ${instruction}${event === null ? '' : ` (${event})`}`;
+    const then = healedBy === null ? '' : ' A fresh checkpoint healed that.';
+    return `A replay was found to differ from its log${where}, before anything was handed over.${then}`;
+  });
 }
 
 function failure({ owner, host, totalMs, bytes, machine, outcome }: MigrationReport): string[] {

@@ -56,6 +56,21 @@ export interface ReportPause {
   readonly atMs: number;
 }
 
+/** A replay that differed from its log, before anything was handed over. */
+export interface ReportDivergence {
+  /** When the source learnt of it. */
+  readonly atMs: number;
+  /** The migration that it ended. */
+  readonly migrationId: string;
+  /** Where it was found, in instructions since that migration's checkpoint; null when the destination did not say. */
+  readonly instruction: number | null;
+  /** The log's event there, or the first one since the registers agreed; null when it is not known. */
+  readonly event: string | null;
+  readonly message: string;
+  /** null: the migration ended with it. */
+  readonly healedBy: 'fresh-checkpoint' | null;
+}
+
 export interface MigrationReport {
   readonly format: 1;
   readonly strategy: 'trace';
@@ -74,6 +89,7 @@ export interface MigrationReport {
     readonly phase: string;
     readonly atMs: number;
   }[];
+  readonly divergences: readonly ReportDivergence[];
   readonly pauses: readonly ReportPause[];
   readonly bytes: {
     readonly base: number;

@@ -7,37 +7,36 @@ import { TrmigError, asTrmigError } from '../errors.js';
 import { handoverPatienceMs, handoverPatienceTimes, progressTickMs, stopLeaseMs } from '../limits.js';
 import type { Segment, WireEncoder } from '../log/index.js';
 import type { ArmCheckpointReply, Machine } from '../machine/index.js';
-import type { ReadyFrame, SessionFrame, VerifyFrame } from '../wire/frames.js';
+import type { SessionFrame, VerifyFrame } from '../wire/frames.js';
 import type { Link } from '../wire/link.js';
 import { converge } from './converge.js';
 import type { ConvergencePolicy } from './convergence.js';
 import type { SourceRecordState } from './journal.js';
 import type { LogPump } from './log-pump.js';
 import { DepartingDisks } from './departing-disks.js';
-import { armForShipping, helloForOffer, makeOffer, shipBase, takeBack } from './depart.js';
-import { SourceMetrics, type SourceProgress } from './metrics.js';
-import type { MigrationReport } from './report.js';
+import { armForShipping, hasEnded, helloForOffer, makeOffer, shipBase, takeBack } from './depart.js';
+import type { SourceMetrics, SourceProgress } from './metrics.js';
+import { endedError, stoppedError } from './outside.js';
+import type { MigrationReport, ReportDivergence } from './report.js';
 import { encoderFor, segmentFrame } from './segment-frames.js';
 import { SessionJournal } from './session-journal.js';
 import { Session, errorOf, failureOf } from './session.js';
-import {
-  nextSource,
-  type FinalState,
-  type SourceEffect,
-  type SourceEvent,
-  type SourcePhase,
-  type Undo,
-} from './source-states.js';
+import { finalOf, isOfEarlier, peerError, sourceEventOf } from './source-frames.js';
+import { nextSource, type SourceEffect, type SourceEvent, type SourcePhase, type Undo } from './source-states.js';
 import { compareWithWitness } from './witness.js';
 
 export interface SourceOptions {
   readonly verify: boolean;
   readonly signal?: AbortSignal;
   readonly policy: ConvergencePolicy;
+  /** What follows a replay that differs from its log: a fresh checkpoint on the same connection (also when left out), or the end. */
+  readonly onDivergence?: 'retry' | 'abort' | undefined;
   /** What the destination dials to ask this host's journal; '' and 0 when this host does not listen. */
   readonly listens?: { readonly host: string; readonly port: number };
   readonly onPhase?: (phase: SourcePhase) => void;
   readonly onProgress?: (progress: SourceProgress) => void;
+  /** A replay has differed from its log: where, and what follows. */
+  readonly onDiverged?: (divergence: ReportDivergence) => void;
 }
 
 export interface SourceResult {
@@ -48,24 +47,17 @@ export interface SourceResult {
 
 const isLast = (phase: SourcePhase): boolean => ['aborted', 'failed', 'retired', 'unresolved'].includes(phase.at);
 
-/** Moves `machine` over `link`. Never rejects: the result says how it ended and who has the machine. */
-export function sendMachine(
-  machine: Machine,
-  link: Link,
-  migrationId: string,
-  options: SourceOptions,
-): Promise<SourceResult> {
-  return new SourceRun(machine, link, migrationId, options).conduct();
-}
-
-class SourceRun {
+/** One try to move `machine` over `link`. Whoever reads the link gives it the frames, and its end; the link stays open. */
+export class SourceRun {
   readonly #session: Session<SourcePhase, SourceEvent, SourceEffect>;
-  readonly #metrics: SourceMetrics;
   #encoder: WireEncoder | null = null;
   /** Ends what runs beside the effects. */
   readonly #over = new AbortController();
   #journal: SessionJournal | null = null;
   #pump: LogPump | null = null;
+  #pumping: Promise<void> = Promise.resolve();
+  /** Why QEMU says that it ends. */
+  #cause: string | null = null;
   #armed: ArmCheckpointReply | null = null;
   #disks: DepartingDisks | null = null;
   /** Layers that the destination has already. */
@@ -79,8 +71,8 @@ class SourceRun {
     readonly link: Link,
     readonly migrationId: string,
     readonly options: SourceOptions,
+    readonly metrics: SourceMetrics,
   ) {
-    this.#metrics = new SourceMetrics(migrationId, link, machine.spec, options.verify);
     let resolve: (there: VerifyFrame) => void = () => undefined;
     this.#verified = { there: new Promise((done) => (resolve = done)), resolve: (there) => resolve(there) };
     this.#session = new Session<SourcePhase, SourceEvent, SourceEffect>({
@@ -90,12 +82,13 @@ class SourceRun {
       failed: (error) => ({ type: 'failed', error }),
       isLast,
       onPhase: (phase) => {
-        this.#metrics.phase(phase.at);
+        this.metrics.phase(phase.at);
         options.onPhase?.(phase);
       },
     });
   }
 
+  /** Never rejects: the result says how it ended and who has the machine. */
   async conduct(): Promise<SourceResult> {
     const onAbort = (): void => {
       const error = { code: 'E_ABORTED', message: 'the migration was cancelled' };
@@ -105,7 +98,6 @@ class SourceRun {
     this.options.signal?.addEventListener('abort', onAbort, { once: true });
     this.machine.tracer.onClose((reason) => this.#machineGone(reason));
     void this.#watch();
-    void this.#read();
     try {
       await this.#openJournal();
       this.#session.dispatch({ type: 'connected' });
@@ -113,7 +105,7 @@ class SourceRun {
       this.#session.fail(error);
     }
     if (this.options.signal?.aborted === true) onAbort();
-    const ticking = setInterval(() => this.options.onProgress?.(this.#metrics.tick()), progressTickMs);
+    const ticking = setInterval(() => this.options.onProgress?.(this.metrics.tick()), progressTickMs);
     const phase = await this.#session.ended;
     clearInterval(ticking);
     this.options.signal?.removeEventListener('abort', onAbort);
@@ -121,10 +113,10 @@ class SourceRun {
     if (this.#renewing !== null) clearInterval(this.#renewing);
     await this.#thawed;
     this.#pump?.close();
-    await this.link.close().catch(() => undefined);
+    await this.#pumping;
     await this.#journal?.close();
     const error = phase.at === 'retired' ? null : this.#errorOf(phase);
-    return { phase, error, report: this.#metrics.report(phase, error) };
+    return { phase, error, report: this.metrics.report(phase, error) };
   }
 
   #errorOf(phase: SourcePhase): TrmigError {
@@ -141,7 +133,7 @@ class SourceRun {
 
   #machineGone(reason: TrmigError): void {
     if (this.#over.signal.aborted) return;
-    const error = new TrmigError('E_MACHINE_GONE', `the source's QEMU is gone: ${reason.message}`);
+    const error = endedError(this.machine.name, this.#cause, reason);
     if (this.#session.dispatch({ type: 'machineGone', error: failureOf(error) }) === null)
       this.#session.error ??= error;
   }
@@ -153,67 +145,53 @@ class SourceRun {
         if (event.event === 'lost') throw new TrmigError('E_LOG_LOST', `the log was lost: ${event.data.reason}`);
         if (event.event === 'lease')
           throw new TrmigError('E_LEASE', "the stop's lease ran out: the guest goes on here");
+        if (event.event === 'ended') this.#cause = event.data.cause;
+        if (event.event === 'stopped' && this.#cause === null) throw stoppedError(this.machine.name, event.data.state);
       }
     } catch (error) {
       if (!this.#over.signal.aborted) this.#session.fail(error);
     }
   }
 
-  /** The peer's frames as events, until the link ends. */
-  async #read(): Promise<void> {
-    try {
-      for await (const frame of this.link.frames()) this.#onFrame(frame);
-      this.#peerGone(new TrmigError('E_PEER_GONE', 'the destination closed the connection'));
-    } catch (error) {
-      this.#peerGone(asTrmigError(error));
-    }
-  }
-
-  #peerGone(error: TrmigError): void {
+  /** The link has ended. */
+  peerGone(error: TrmigError): void {
     const before = this.#session.phase.at;
     if (isLast(this.#session.phase)) return;
     this.#session.dispatch({ type: 'peerGone', error: failureOf(error) });
     if (this.#session.phase.at !== before) this.#session.error ??= error;
   }
 
-  #onFrame(frame: SessionFrame): void {
+  /** A frame of the destination. */
+  onFrame(frame: SessionFrame): void {
+    if (isOfEarlier(frame, this.migrationId, this.#session.phase.at === 'offering')) return;
+    try {
+      this.#note(frame);
+      const event = sourceEventOf(frame);
+      if (event !== null) this.#session.dispatch(event);
+    } catch (error) {
+      this.#session.fail(error);
+    }
+  }
+
+  #note(frame: SessionFrame): void {
     switch (frame.kind) {
       case 'accept':
         this.#have = frame.have;
-        this.#session.dispatch({ type: 'accepted' });
         return;
-      case 'refuse': {
-        const { code, hint } = frame;
-        const error = errorOf({ code, message: `${this.link.peer.host} refused: ${frame.message}` }, hint);
-        this.#session.error ??= error;
-        this.#session.dispatch({ type: 'refused', error: failureOf(error) });
-        return;
-      }
-      case 'progress':
-        this.#metrics.progress(frame);
-        return;
-      case 'ready':
-        this.#metrics.ready(frame);
-        this.#session.dispatch({ type: 'ready', final: finalOf(frame) });
-        return;
-      case 'live':
-        this.#metrics.live(frame);
-        this.#session.dispatch({ type: 'live' });
-        return;
-      case 'verify':
-        this.#verified.resolve(frame);
-        return;
-      case 'query':
-        this.#session.dispatch({ type: 'asked' });
-        return;
-      case 'declined':
-        this.#session.dispatch({ type: 'declined', error: { code: 'E_PEER_REFUSED', message: frame.reason } });
-        return;
+      case 'refuse':
       case 'abort':
-        this.#session.dispatch({ type: 'peerAborted', error: { code: frame.code, message: frame.message } });
+        this.#session.error ??= peerError(frame, this.link.peer.host, this.machine.name);
         return;
+      case 'progress':
+        return this.metrics.progress(frame);
+      case 'ready':
+        return this.metrics.ready(frame);
+      case 'live':
+        return this.metrics.live(frame);
+      case 'verify':
+        return this.#verified.resolve(frame);
       default:
-        this.#session.fail(new TrmigError('E_WIRE_GARBAGE', `a source has no use for a frame '${frame.kind}'`));
+        return;
     }
   }
 
@@ -240,7 +218,7 @@ class SourceRun {
       case 'journal':
         return this.#writeJournal(effect.state);
       case 'sendCommit':
-        this.#metrics.committed();
+        this.metrics.committed();
         return this.link.send({ kind: 'commit', migrationId: this.migrationId, epoch: this.#journal!.epoch });
       case 'redial': // This session has one connection: a later command goes on from the journal.
         this.#session.error ??= new TrmigError('E_PEER_GONE', 'the connection broke while the machine was given away');
@@ -249,7 +227,7 @@ class SourceRun {
       case 'sendAnswer':
         return this.#answer(effect.holder);
       case 'sendAbort':
-        return this.#tell({ kind: 'abort', ...effect.error });
+        return this.#tell({ kind: 'abort', ...effect.error, migrationId: this.migrationId });
       case 'sendRetired':
         return this.#tell({ kind: 'retired', migrationId: this.migrationId });
       case 'giveBack':
@@ -272,7 +250,7 @@ class SourceRun {
 
   async #sendOffer(): Promise<void> {
     const hello = await helloForOffer(this.machine);
-    this.#metrics.qemu = hello.qemu;
+    this.metrics.qemu = hello.qemu;
     const { verify, listens } = this.options;
     this.#disks = await DepartingDisks.open(this.machine, this.#over.signal);
     const common = { migrationId: this.migrationId, epoch: this.#journal!.epoch, disks: this.#disks.offer };
@@ -283,7 +261,7 @@ class SourceRun {
     const armed = await armForShipping(this.machine, this.#disks!, this.options.policy.maxPace);
     this.#pump = armed.pump;
     this.#armed = armed.reply;
-    this.#metrics.armed(armed);
+    this.metrics.armed(armed);
     this.#session.dispatch({ type: 'armed' });
   }
 
@@ -294,19 +272,20 @@ class SourceRun {
       await this.link.send({ kind: 'checkpoint', shift, virtualNs, hostNs: 0, deviceState }, { signal });
       const { timeoutMs } = this.options.policy;
       const late = new TrmigError('E_NOT_CONVERGED', `the base image did not arrive within ${timeoutMs} ms`);
-      this.#giveUpAfter(timeoutMs - this.#metrics.atMs, ['shipping'], late);
-      this.#pump!.run((segment) => this.#sendSegment(segment)).catch((error: unknown) => {
-        if (!this.#over.signal.aborted) this.#session.fail(error);
+      this.#giveUpAfter(timeoutMs - this.metrics.atMs, ['shipping'], late);
+      this.#pumping = this.#pump!.run((segment) => this.#sendSegment(segment)).catch((error: unknown) => {
+        // A QEMU that ends takes its log along: that it has ended is what there is to tell.
+        if (!this.#over.signal.aborted && this.#cause === null) this.#session.fail(error);
       });
       const disks = this.#disks!.ship(this.link, this.#have, signal);
       disks.catch(() => undefined); // Reported below, after the base.
-      await shipBase(this.link, frozen, { signal, onProgress: (at) => this.#metrics.base(at) });
+      await shipBase(this.link, frozen, { signal, onProgress: (at) => this.metrics.base(at) });
       this.#thaw();
       await disks;
     } finally {
       this.#thaw();
     }
-    this.#metrics.baseSent();
+    this.metrics.baseSent();
     this.#session.dispatch({ type: 'baseSent' });
   }
 
@@ -328,14 +307,14 @@ class SourceRun {
   async #sendSegment(segment: Segment): Promise<void> {
     this.#encoder ??= encoderFor(this.link);
     await this.link.send(segmentFrame(this.#encoder, segment));
-    this.#metrics.segment(segment);
+    this.metrics.segment(segment);
   }
 
   async #converge(): Promise<void> {
     const handover = await converge({
       tracer: this.machine.tracer,
       journal: this.#journal!,
-      metrics: this.#metrics,
+      metrics: this.metrics,
       policy: this.options.policy,
       goesOn: () => this.#session.phase.at === 'catching-up',
     });
@@ -345,14 +324,14 @@ class SourceRun {
   async #finish(): Promise<void> {
     const { tracer } = this.machine;
     await this.#disks!.presync();
-    this.#metrics.status = await tracer.status();
-    this.#metrics.stopping();
-    const patienceMs = handoverPatienceMs + handoverPatienceTimes * this.#metrics.predictedMs;
+    this.metrics.status = await tracer.status();
+    this.metrics.stopping();
+    const patienceMs = handoverPatienceMs + handoverPatienceTimes * this.metrics.predictedMs;
     const waited = `${Math.round(patienceMs)} ms after the guest was stopped`;
     const stalled = new TrmigError('E_STALLED', `the destination had not replayed the log's end ${waited}`);
     this.#giveUpAfter(patienceMs, ['draining', 'awaiting-ready'], stalled);
     const finished = await tracer.finish(stopLeaseMs);
-    this.#metrics.finished(finished);
+    this.metrics.finished(finished);
     this.#renewing = setInterval(() => {
       tracer.renew(stopLeaseMs).catch(() => undefined);
     }, stopLeaseMs / 3);
@@ -372,11 +351,13 @@ class SourceRun {
       this.#thaw();
       try {
         await takeBack(this.machine, undo);
-        this.#metrics.status = await this.machine.tracer.status();
+        this.metrics.status = await this.machine.tracer.status();
         await this.#disks?.stays().catch(() => undefined); // The chain stays longer, until the next time.
       } catch (error) {
         this.#session.error ??= asTrmigError(error);
-        this.#session.dispatch({ type: 'machineGone', error: failureOf(error) });
+        // One that was not stopped yet, and has ended here, is nobody else's: there is nothing to give back.
+        if (undo !== 'disarm' || !(await hasEnded(this.machine)))
+          this.#session.dispatch({ type: 'machineGone', error: failureOf(error) });
       }
     }
     this.#session.dispatch({ type: 'returned' });
@@ -385,15 +366,11 @@ class SourceRun {
   async #retire(): Promise<void> {
     if (this.options.verify) {
       const found = await compareWithWitness(this.machine, this.#disks!, this.#verified.there);
-      this.#metrics.ram = found.ram;
-      this.#metrics.disks = found.disks;
+      this.metrics.ram = found.ram;
+      this.metrics.disks = found.disks;
     }
     this.#over.abort();
     await this.machine.stop({ graceful: false });
-    await this.#disks!.left({ topsToo: this.#metrics.disks === 'equal' });
+    await this.#disks!.left({ topsToo: this.metrics.disks === 'equal' });
   }
-}
-
-function finalOf({ icount, registers, devices }: FinalState | ReadyFrame): FinalState {
-  return { icount, registers, devices };
 }

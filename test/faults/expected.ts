@@ -47,8 +47,8 @@ const source: Readonly<Record<string, Rules>> = {
   unresolved: { else: [movesByPerson] },
 };
 
-/** Until it is ready the guest is the source's, whatever happens here. */
-const there: Rules = { 'suspend-qemu': either, 'disk-full': either, else: [stays] };
+/** Until it is ready the guest is the source's, whatever happens here. A replay that goes astray is begun anew, and arrives. */
+const there: Rules = { 'suspend-qemu': either, 'disk-full': either, diverge: [moves], else: [stays] };
 const late = { kill: [movesByPerson], 'cancel-twice': [movesByPerson] } as const;
 const destination: Readonly<Record<string, Rules>> = {
   ready: { ...there, flip: [stays, staysByPerson, moves] },

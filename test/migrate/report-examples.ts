@@ -66,6 +66,7 @@ export const completed: MigrationReport = {
     { phase: 'relinquished', atMs: 2358 },
     { phase: 'retired', atMs: endMs },
   ],
+  divergences: [],
   pauses: [
     { what: 'probe', ms: 0.31, atMs: 96 },
     { what: 'arm', ms: 4.12, atMs: 121 },
