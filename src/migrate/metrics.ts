@@ -12,16 +12,9 @@ import type { Link } from '../wire/link.js';
 import { totalBytes } from '../wire/meter.js';
 import type { ConvergenceSample, Verdict } from './convergence.js';
 import type { Armed } from './depart.js';
+import { measureDowntime, type MeasuredDowntime } from './downtime.js';
 import { GuestSpeed } from './guest-speed.js';
-import type {
-  Comparison,
-  DowntimeTerms,
-  MigrationReport,
-  Outcome,
-  ReportDivergence,
-  ReportPause,
-  ReportSample,
-} from './report.js';
+import type { Comparison, MigrationReport, Outcome, ReportDivergence, ReportPause, ReportSample } from './report.js';
 import type { SourcePhase } from './source-states.js';
 import { version } from '../version.js';
 
@@ -319,23 +312,10 @@ export class SourceMetrics {
     this.#live ??= { frame, atMs: hostMs() };
   }
 
-  #downtime(): { downtimeMs: number; terms: DowntimeTerms } | null {
+  #downtime(): MeasuredDowntime | null {
     if (this.#live === null || this.#ready === null || this.#finished === null) return null;
-    const { frame: live, atMs: liveMs } = this.#live;
-    const { frame: ready, atMs: readyMs } = this.#ready;
-    const { pauses, hostNs: stoppedNs } = this.#finished;
-    const ms = (ns: number): number => ns / nsPerMs;
-    // Neither host's clock knows the other's: the commit took half of what its round trip took beside the destination's work.
-    const wayMs = Math.max(0, liveMs - this.#committedMs - ms(live.totalNs)) / 2;
-    const downtimeMs = this.#committedMs + wayMs + ms(live.totalNs) - ms(stoppedNs);
-    const stopMs = ms(pauses.stopNs);
-    const quiesceMs = ms(pauses.quiesceNs);
-    const digestMs = ms(ready.digestNs);
-    const ownershipMs = Math.max(0, this.#committedMs - readyMs) + ms(live.journalNs);
-    const goneLiveMs = ms(live.flipNs + live.startNs);
-    const tailMs = Math.max(0, readyMs - ms(stoppedNs) - stopMs - quiesceMs - digestMs);
-    const linkMs = downtimeMs - (stopMs + quiesceMs + tailMs + digestMs + ownershipMs + goneLiveMs);
-    return { downtimeMs, terms: { stopMs, quiesceMs, tailMs, digestMs, ownershipMs, liveMs: goneLiveMs, linkMs } };
+    const [live, ready, finished, committedMs] = [this.#live, this.#ready, this.#finished, this.#committedMs];
+    return measureDowntime({ live, ready, finished, committedMs });
   }
 
   #pauses(): ReportPause[] {
