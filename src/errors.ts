@@ -42,6 +42,12 @@ export const ERROR_CODES = {
     69,
     'retry',
   ),
+  E_LINK_GONE: code(
+    'The connection to the other host was lost, and was not made again in time',
+    'Look at the network between the hosts, then run the command again; `--reconnect` has it wait longer.',
+    69,
+    'retry',
+  ),
   E_PEER_REFUSED: code('The other host refused', 'Read the reason it gave.', 69),
   E_CONNECT: code(
     'The other host cannot be reached',

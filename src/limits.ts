@@ -37,11 +37,31 @@ export const wireHandshakeMs = 5_000;
 export const wireHeartbeatMs = 250;
 /** Nothing heard for so long: the peer is gone. Longer than a stop of the whole host for a fork or a sync. */
 export const wireIdleMs = 10_000;
+/** What a peer that does not read is waited for with the last word. */
+export const wireFarewellMs = 1_000;
+/**
+ * Frames that are kept until the peer has said that it has them, so that they can be sent again. Beyond this bulk waits, beyond twice
+ * as much the log. More than what lies in both kernels' buffers and on a long way between; one frame may exceed it.
+ */
+export const wireRetainedBytesMax = 8 * MIB;
+/** What has come is acknowledged after so many bytes, and with each heartbeat. */
+export const wireAckBytes = 256 * KIB;
+/** From one try to connect again to the next, at first and at most, and what one of them may take. */
+export const redialMsMin = 100;
+export const redialMsMax = 2_000;
+export const redialAttemptMs = 3_000;
+/** The longest that a caller may have a listener wait for it. */
+export const reconnectMsMax = 10 * 60_000;
+/** A lost connection is waited for so long while the guest stands still: one that is only cut comes back in less. */
+export const handoverReconnectMs = 500;
+/** A peer that was heard within so many ms is there; it has something to say with each heartbeat. */
+export const wireHeardMs = 4 * wireHeartbeatMs;
 /** What a link that is capped may send at once after a rest: a few timer ticks' worth, so that the rate is reached, no more. */
 export const throttleBurstMs = 50;
 /** The lowest cap: below it one chunk of the image holds the link for minutes. */
 export const bandwidthBytesPerSecondMin = 8 * 1000;
 if (wireIdleMs < 4 * wireHeartbeatMs) throw new Error('limits: a single lost heartbeat would end the connection');
+if (wireRetainedBytesMax < 4 * wireAckBytes) throw new Error('limits: a link would wait for its acknowledgements');
 if (wirePayloadBytesMax < segmentPayloadBytesMax) throw new Error('limits: a segment would not fit a frame');
 
 // --- keys ---

@@ -12,4 +12,6 @@ export const capabilities = {
   shortFrames: 'short-frames',
   /** Another `offer` on the same connection, when a replay has diverged and both sides are done with it. */
   offerAgain: 'offer-again',
+  /** `hello` naming the link, to go on with it over another connection; the frames `ack` and `bye`. */
+  resumeLink: 'resume-link',
 } as const;

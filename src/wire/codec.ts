@@ -7,18 +7,11 @@ import * as limits from '../limits.js';
 import { safeNumber } from '../schema/bounded.js';
 import * as wire from '../schema/wire.js';
 import { chunkOf, chunkTable } from './chunk-table.js';
-import { bare, clipped, codec, hex, many, named, ns, ofNs, text, u64, type Codec } from './field.js';
+import { bare, clipped, codec, hex, many, named, ns, ofNs, strings, text, u64, type Codec } from './field.js';
 import type { Frame, FrameKind, RamBlock } from './frames.js';
+import { LINK_CODECS } from './link-codecs.js';
 
 const PHASES = ['preparing', 'restoring', 'replaying', 'ready', 'owner', 'live'] as const;
-
-const capabilitiesOf = (table: { capabilitiesLength(): number; capabilities(index: number): string }): string[] =>
-  many(table.capabilitiesLength(), limits.wireCapabilitiesMax, 'capabilities', (index) =>
-    text(table.capabilities(index), 'capability'),
-  );
-
-const strings = (builder: Builder, values: readonly string[]): number[] =>
-  values.map((value) => builder.createString(value));
 
 const migrationIdOnly = <Table extends { migrationId(): string | null }>(table: Table): { migrationId: string } => ({
   migrationId: text(table.migrationId(), 'migration id', limits.migrationIdCharsMax),
@@ -33,51 +26,7 @@ function blockOf(block: wire.Block | null): RamBlock {
 }
 
 const CODECS: { readonly [K in FrameKind]: Codec<K> } = {
-  hello: codec('hello', {
-    encode: (b, f) => {
-      const [trmig, host] = [b.createString(f.trmig), b.createString(f.host)];
-      const capabilities = wire.Hello.createCapabilitiesVector(b, strings(b, f.capabilities));
-      return wire.Hello.createHello(b, f.versionMin, f.versionMax, trmig, host, capabilities);
-    },
-    root: (buffer) => wire.Hello.getRootAsHello(buffer),
-    read: (t) => ({
-      versionMin: t.versionMin(),
-      versionMax: t.versionMax(),
-      trmig: text(t.trmig(), 'trmig'),
-      host: text(t.host(), 'host'),
-      capabilities: capabilitiesOf(t),
-    }),
-  }),
-  welcome: codec('welcome', {
-    encode: (b, f) => {
-      const [trmig, host] = [b.createString(f.trmig), b.createString(f.host)];
-      const capabilities = wire.Welcome.createCapabilitiesVector(b, strings(b, f.capabilities));
-      return wire.Welcome.createWelcome(b, f.version, trmig, host, capabilities);
-    },
-    root: (buffer) => wire.Welcome.getRootAsWelcome(buffer),
-    read: (t) => ({
-      version: t.version(),
-      trmig: text(t.trmig(), 'trmig'),
-      host: text(t.host(), 'host'),
-      capabilities: capabilitiesOf(t),
-    }),
-  }),
-  refuse: codec('refuse', {
-    encode: (b, f) => {
-      const [code, message, hint] = [
-        b.createString(f.code),
-        b.createString(clipped(f.message)),
-        b.createString(clipped(f.hint)),
-      ];
-      return wire.Refuse.createRefuse(b, code, message, hint);
-    },
-    root: (buffer) => wire.Refuse.getRootAsRefuse(buffer),
-    read: (t) => ({
-      code: text(t.code(), 'code'),
-      message: text(t.message(), 'message'),
-      hint: text(t.hint(), 'hint'),
-    }),
-  }),
+  ...LINK_CODECS,
   offer: codec('offer', {
     bodyBytesMax: limits.wireOfferBytesMax,
     encode: (b, f) => {
@@ -236,16 +185,6 @@ const CODECS: { readonly [K in FrameKind]: Codec<K> } = {
         replaySpeed,
       };
     },
-  }),
-  ping: codec('ping', {
-    encode: (b, f) => wire.Ping.createPing(b, f.token, 0n),
-    root: (buffer) => wire.Ping.getRootAsPing(buffer),
-    read: (t) => ({ token: t.token() }),
-  }),
-  pong: codec('pong', {
-    encode: (b, f) => wire.Ping.createPing(b, f.token, u64(f.receivedBytes)),
-    root: (buffer) => wire.Ping.getRootAsPing(buffer),
-    read: (t) => ({ token: t.token(), receivedBytes: safeNumber(t.receivedBytes(), 'received bytes') }),
   }),
   ready: codec('ready', {
     encode: (b, f) => {

@@ -1,21 +1,18 @@
-// How a connection comes about: TCP, TLS (secure.ts), then the handshake, all within one time limit. A refusal says what
-// mends it on either side: both versions, or whose key is to be trusted where.
-// Invariants: whatever a stranger sends to the listening port costs it its connection and us nothing else; a peer that is not
-// trusted is told so and nothing more.
+// How a connection comes about: TCP, TLS (secure.ts), then the handshake (handshake.ts), all within one time limit; and another
+// one, when a link that may go on has lost it.
+// Invariants: whatever a stranger sends to the listening port costs it its connection and us nothing else; a link goes on
+// only with whom it began with.
 
 import { createServer, connect as connectSocket, type AddressInfo, type Socket } from 'node:net';
 import { TrmigError, asTrmigError } from '../errors.js';
-import { wireHandshakeMs, wireHandshakesMax } from '../limits.js';
-import type { RefuseFrame } from './frames.js';
+import { reconnectMsMax, wireHandshakeMs, wireHandshakesMax } from '../limits.js';
+import { capabilities } from './capabilities.js';
+import { greet, guarded, hear, infoOf, refuse, welcome, type Identity } from './handshake.js';
 import { Link, type LinkOptions, type PeerInfo } from './link.js';
-import { protocolVersionMax, protocolVersionMin } from './parser.js';
+import { OpenLinks, newLinkId } from './open-links.js';
 import { encrypts, secureAnswer, secureCall, withoutKeys, type Secured, type Security } from './secure.js';
 
-/** What we say of ourselves, and the versions we speak (the whole range unless a test says otherwise). */
-export interface Identity extends PeerInfo {
-  readonly versionMin?: number;
-  readonly versionMax?: number;
-}
+export type { Identity } from './handshake.js';
 
 export interface ConnectOptions {
   readonly identity: Identity;
@@ -24,13 +21,10 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal;
   /** For TCP, TLS and handshake together. */
   readonly timeoutMs?: number;
+  /** How long a connection that is lost later is to be made again, ms; 0 or left out: the link ends with it. */
+  readonly reconnectMs?: number | undefined;
   readonly link?: Omit<LinkOptions, 'name' | 'encrypted'>;
 }
-
-const speaks = (identity: Identity): { min: number; max: number } => ({
-  min: identity.versionMin ?? protocolVersionMin,
-  max: identity.versionMax ?? protocolVersionMax,
-});
 
 /**
  * Connects to a listening trmig.
@@ -38,21 +32,61 @@ const speaks = (identity: Identity): { min: number; max: number } => ({
  * E_WIRE_VERSION, E_PEER_REFUSED, E_ABORTED, or a fault of the link.
  */
 export async function connect(host: string, port: number, options: ConnectOptions): Promise<Link> {
-  const name = `${host}:${port}`;
-  const timeoutMs = options.timeoutMs ?? wireHandshakeMs;
+  const { identity, timeoutMs = wireHandshakeMs } = options;
+  const reconnectMs = Math.floor(Math.min(options.reconnectMs ?? 0, reconnectMsMax));
+  const id = reconnectMs > 0 && canResume(identity) ? newLinkId() : null;
+  let first: string | null = null;
+
   const deadline = AbortSignal.timeout(timeoutMs);
   const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal]);
   const reason = (): TrmigError =>
     options.signal?.aborted === true
-      ? new TrmigError('E_ABORTED', `connecting to ${name} was cancelled`, { cause: options.signal.reason })
-      : new TrmigError('E_CONNECT', `${name} did not answer within ${timeoutMs} ms`, { facts: { host, port } });
+      ? new TrmigError('E_ABORTED', `connecting to ${host}:${port} was cancelled`, { cause: options.signal.reason })
+      : new TrmigError('E_CONNECT', `${host}:${port} did not answer within ${timeoutMs} ms`, { facts: { host, port } });
+  return call({ host, port, options, signal, reason }, async (link, fingerprint) => {
+    first = fingerprint;
+    const said = await greet(link, identity, id === null ? null : { id, reconnectMs, received: null });
+    const lives = id !== null && canResume(said);
+    const redial = (again: AbortSignal): Promise<void> => goOn(link, id!, again);
+    link.opened(said.version, infoOf(said), lives ? { reconnectMs, redial } : null);
+  });
+
+  async function goOn(link: Link, id: string, signal: AbortSignal): Promise<void> {
+    const reason = (): TrmigError => new TrmigError('E_CONNECT', `${host}:${port} does not answer`);
+    await call({ host, port, options, signal, reason }, async (fresh, fingerprint) => {
+      if (fingerprint !== first) throw new TrmigError('E_UNTRUSTED', `${host}:${port} shows another key than before`);
+      const said = await greet(fresh, identity, { id, reconnectMs, received: link.interrupt() });
+      link.adopt(fresh, said.received ?? 0);
+    });
+  }
+}
+
+const canResume = (said: PeerInfo): boolean => said.capabilities.includes(capabilities.resumeLink);
+
+interface Call {
+  readonly host: string;
+  readonly port: number;
+  readonly options: ConnectOptions;
+  readonly signal: AbortSignal;
+  /** Why `signal` has fired. */
+  readonly reason: () => TrmigError;
+}
+
+/** Makes a connection and has `handshake` speak on it; the other end's key is trusted, or there is none. */
+async function call(
+  { host, port, options, signal, reason }: Call,
+  handshake: (link: Link, fingerprint: string | null) => Promise<void>,
+): Promise<Link> {
+  const name = `${host}:${port}`;
   const socket = await dial(host, port, signal, reason);
   const { identity, security = withoutKeys } = options;
-  const { stream, encrypted, objection } = await secured(socket, signal, reason, () =>
+  const { stream, encrypted, fingerprint, objection } = await secured(socket, signal, reason, () =>
     secureCall(socket, security, { peer: name, host: identity.host }),
   );
   const link = new Link(stream, { ...options.link, name, encrypted });
-  await guarded(link, signal, reason, () => (objection === null ? greet(link, identity) : refuse(link, objection)));
+  await guarded(link, signal, reason, () =>
+    objection === null ? handshake(link, fingerprint) : refuse(link, objection),
+  );
   return link;
 }
 
@@ -95,59 +129,6 @@ async function secured(
   }
 }
 
-/** Runs one side of a handshake; whatever goes wrong, or `signal`, ends the link. */
-async function guarded(
-  link: Link,
-  signal: AbortSignal,
-  reason: () => TrmigError,
-  handshake: () => Promise<void>,
-): Promise<void> {
-  const onAbort = (): void => link.destroy(reason());
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    if (signal.aborted) throw reason();
-    await handshake();
-  } catch (error) {
-    link.destroy(asTrmigError(error));
-    throw error;
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
-}
-
-async function greet(link: Link, identity: Identity): Promise<void> {
-  const { min, max } = speaks(identity);
-  const { trmig, host, capabilities } = identity;
-  await link.transmit({ kind: 'hello', versionMin: min, versionMax: max, trmig, host, capabilities });
-  const reply = await link.receive();
-  if (reply === null) throw new TrmigError('E_PEER_GONE', `${link.name} closed the connection without a word`);
-  if (reply.kind === 'refuse') throw refusal(link, reply);
-  if (reply.kind !== 'welcome')
-    throw new TrmigError('E_WIRE_GARBAGE', `${link.name} answered hello with ${reply.kind}`);
-  if (reply.version < min || reply.version > max) {
-    const theirs = `trmig ${reply.trmig} on ${reply.host} chose protocol version ${reply.version}`;
-    throw new TrmigError('E_WIRE_VERSION', `${theirs}, trmig ${trmig} on ${host} speaks ${min} to ${max}`);
-  }
-  link.opened(reply.version, { trmig: reply.trmig, host: reply.host, capabilities: reply.capabilities });
-}
-
-/** What a handshake may be refused for, under its own code; anything else is E_PEER_REFUSED. */
-const refusalCodes = ['E_WIRE_VERSION', 'E_TLS', 'E_UNTRUSTED', 'E_KEY_EXPIRED'] as const;
-
-function refusal(link: Link, frame: RefuseFrame): TrmigError {
-  const code = refusalCodes.find((one) => one === frame.code) ?? 'E_PEER_REFUSED';
-  const facts = { peer: link.name, code: frame.code };
-  return new TrmigError(code, `${link.name} refused: ${frame.message}`, { hint: frame.hint, facts });
-}
-
-/** Tells the other side why it is not spoken to. @throws the same error, always */
-async function refuse(link: Link, error: TrmigError): Promise<never> {
-  const { code, message, hint } = error;
-  await link.transmit({ kind: 'refuse', code, message, hint });
-  await link.close();
-  throw error;
-}
-
 /** A listening trmig. */
 export interface Listener {
   readonly port: number;
@@ -176,13 +157,14 @@ export interface ListenOptions {
  */
 export async function listen(host: string, port: number, options: ListenOptions): Promise<Listener> {
   let handshakes = 0;
+  const open = new OpenLinks();
   const server = createServer({ noDelay: true }, (socket) => {
     if (handshakes >= wireHandshakesMax) {
       socket.destroy();
       return;
     }
     handshakes++;
-    void admit(socket, options).finally(() => handshakes--);
+    void admit(socket, options, open).finally(() => handshakes--);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => {
@@ -215,18 +197,19 @@ export async function listen(host: string, port: number, options: ListenOptions)
 }
 
 /** Handshake with a caller; never rejects. */
-async function admit(socket: Socket, options: ListenOptions): Promise<void> {
+async function admit(socket: Socket, options: ListenOptions, open: OpenLinks): Promise<void> {
   const name = `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`;
   const timeoutMs = options.timeoutMs ?? wireHandshakeMs;
   const reason = (): TrmigError => new TrmigError('E_CONNECT', `${name} did not say hello within ${timeoutMs} ms`);
   const deadline = AbortSignal.timeout(timeoutMs);
   const { identity, security = withoutKeys } = options;
   try {
-    const { stream, encrypted, objection } = await secured(socket, deadline, reason, () =>
+    const secure = await secured(socket, deadline, reason, () =>
       secureAnswer(socket, security, { peer: name, host: identity.host }),
     );
-    const link = new Link(stream, { ...options.link, name, encrypted });
-    await guarded(link, deadline, reason, () => welcome(link, identity, objection));
+    const link = new Link(secure.stream, { ...options.link, name, encrypted: secure.encrypted });
+    const isNew = await guarded(link, deadline, reason, () => answer(link, identity, secure, open));
+    if (!isNew) return;
     Promise.resolve()
       .then(() => options.onLink(link))
       .catch((error: unknown) => link.destroy(asTrmigError(error)));
@@ -235,24 +218,31 @@ async function admit(socket: Socket, options: ListenOptions): Promise<void> {
   }
 }
 
-/** Hears the caller's hello and answers it. A refusal comes after the hello too: sent before, it could be lost with it. */
-async function welcome(link: Link, identity: Identity, objection: TrmigError | null): Promise<void> {
-  const hello = await link.receive();
-  if (hello === null) throw new TrmigError('E_PEER_GONE', `${link.name} closed the connection without a word`);
-  if (hello.kind === 'refuse') throw refusal(link, hello);
-  if (objection !== null) return refuse(link, objection);
-  if (hello.kind !== 'hello')
-    throw new TrmigError('E_WIRE_GARBAGE', `${link.name} began with ${hello.kind}, not hello`);
-  const { min, max } = speaks(identity);
-  const version = Math.min(max, hello.versionMax);
-  if (version < min || version < hello.versionMin) {
-    const ours = `trmig ${identity.trmig} on ${identity.host} speaks protocol ${min} to ${max}`;
-    const theirs = `trmig ${hello.trmig} on ${hello.host} speaks ${hello.versionMin} to ${hello.versionMax}`;
-    const older = hello.versionMax < min ? hello.host : identity.host;
-    const hint = `Upgrade trmig on ${older}.`;
-    return refuse(link, new TrmigError('E_WIRE_VERSION', `${ours}, ${theirs}`, { hint }));
+/** Hears the caller's hello and answers it. Whether that opened a link: else one goes on. */
+async function answer(
+  link: Link,
+  identity: Identity,
+  { fingerprint, objection }: Secured,
+  open: OpenLinks,
+): Promise<boolean> {
+  const hello = await hear(link, identity, objection);
+  const claim = canResume(identity) ? (hello.link ?? null) : null;
+  if (claim !== null && claim.received !== null) {
+    const before = open.find(claim.id, fingerprint);
+    if (before === null) return refuse(link, noSuchLink());
+    await welcome(link, identity, hello.version, before.interrupt(claim.received));
+    before.adopt(link, claim.received);
+    return false;
   }
-  const { trmig, host, capabilities } = identity;
-  await link.transmit({ kind: 'welcome', version, trmig, host, capabilities });
-  link.opened(version, { trmig: hello.trmig, host: hello.host, capabilities: hello.capabilities });
+  if (claim !== null && open.has(claim.id)) {
+    throw new TrmigError('E_WIRE_GARBAGE', `${link.name} names its link as another one is named`);
+  }
+  await welcome(link, identity, hello.version);
+  const reconnectMs = Math.min(claim?.reconnectMs ?? 0, reconnectMsMax);
+  link.opened(hello.version, infoOf(hello), reconnectMs > 0 ? { reconnectMs, redial: null } : null);
+  if (claim !== null && reconnectMs > 0) open.add(claim.id, link, fingerprint);
+  return true;
 }
+
+const noSuchLink = (): TrmigError =>
+  new TrmigError('E_LINK_GONE', 'there is no such link here any more', { hint: 'Run the command again.' });

@@ -51,11 +51,12 @@ export function bare<K extends FrameKind>(
   parts: {
     readonly payload: (frame: FrameOf<K>) => Buffer;
     readonly read: (payload: Buffer) => Omit<FrameOf<K>, 'kind'>;
+    readonly payloadBytesMax?: number;
   },
 ): Codec<K> {
   return {
     bodyBytesMax: 0,
-    payloadBytesMax: limits.wirePayloadBytesMax,
+    payloadBytesMax: parts.payloadBytesMax ?? limits.wirePayloadBytesMax,
     encode: null,
     payload: parts.payload,
     decode: (_body, payload) => ({ kind, ...parts.read(payload) }) as FrameOf<K>,
@@ -70,6 +71,9 @@ export function ofNs(value: bigint): number {
   if (value >= 1n << 63n) throw new RangeError(`${value} ns are no time`);
   return Number(value);
 }
+
+export const strings = (builder: Builder, values: readonly string[]): number[] =>
+  values.map((value) => builder.createString(value));
 
 export const u64 = (value: number): bigint => BigInt(value);
 

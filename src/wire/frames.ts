@@ -9,6 +9,16 @@ export type MigrationMode = 'migrate' | 'ship';
 export type SegmentEncoding = 'raw' | 'zstd' | 'columnar';
 export type DestinationPhase = 'preparing' | 'restoring' | 'replaying' | 'ready' | 'owner' | 'live';
 
+/** By what a link goes on over another connection (`resume-link`). */
+export interface LinkClaim {
+  /** 128 random bits in hex, which name the link: nobody else can go on with it. */
+  readonly id: string;
+  /** How long the caller will try to connect again, ms. */
+  readonly reconnectMs: number;
+  /** Of a link that goes on: how many of the session's frames have come to the caller. null: the link is new. */
+  readonly received: number | null;
+}
+
 /** Opens a connection: what the caller speaks and is. Handshake frames are readable by every version. */
 export interface HelloFrame {
   readonly kind: 'hello';
@@ -17,6 +27,7 @@ export interface HelloFrame {
   readonly trmig: string;
   readonly host: string;
   readonly capabilities: readonly string[];
+  readonly link?: LinkClaim;
 }
 
 /** Answers `hello` with the version both will speak. */
@@ -26,6 +37,8 @@ export interface WelcomeFrame {
   readonly trmig: string;
   readonly host: string;
   readonly capabilities: readonly string[];
+  /** Of a link that goes on: how many of the session's frames have come here; none when left out. */
+  readonly received?: number;
 }
 
 /** Answers `hello` or `offer` with no. `code` is one of errors.ts if the other side knows it. */
@@ -182,6 +195,17 @@ export interface PongFrame {
   readonly receivedBytes: number;
 }
 
+/** Frames of the session that have come to the sender of this, since the link's beginning. Only to a peer with `resume-link`. */
+export interface AckFrame {
+  readonly kind: 'ack';
+  readonly received: number;
+}
+
+/** The link ends here and is not waited for: what comes without it is an accident. Only to a peer with `resume-link`. */
+export interface ByeFrame {
+  readonly kind: 'bye';
+}
+
 /** The destination stands at the log's last instruction; the source compares the digests with its own. */
 export interface ReadyFrame {
   readonly kind: 'ready';
@@ -288,6 +312,8 @@ export type Frame =
   | ProgressFrame
   | PingFrame
   | PongFrame
+  | AckFrame
+  | ByeFrame
   | ReadyFrame
   | CommitFrame
   | LiveFrame
@@ -302,8 +328,15 @@ export type Frame =
 export type FrameKind = Frame['kind'];
 export type FrameOf<K extends FrameKind> = Extract<Frame, { readonly kind: K }>;
 
-/** The frames a session sees: handshake and heartbeat are the link's own. */
-export type SessionFrame = Exclude<Frame, HelloFrame | WelcomeFrame | PingFrame | PongFrame>;
+const ownKinds = ['hello', 'welcome', 'ping', 'pong', 'ack', 'bye'] as const satisfies FrameKind[];
+type OwnKind = (typeof ownKinds)[number];
+
+/** The frames a session sees: what opens, keeps and ends a link is the link's own. */
+export type SessionFrame = Exclude<Frame, { readonly kind: OwnKind }>;
+
+export function isSessionFrame(frame: Frame): frame is SessionFrame {
+  return !(ownKinds as readonly FrameKind[]).includes(frame.kind);
+}
 
 interface KindInfo {
   readonly number: number;
@@ -341,6 +374,8 @@ export const FRAME_KINDS: { readonly [K in FrameKind]: KindInfo } = {
   layerBegin: kind(24, 'disk', true),
   layerChunk: kind(25, 'disk', true),
   layerEnd: kind(26, 'disk', true),
+  ack: kind(27),
+  bye: kind(28),
 };
 
 const BY_NUMBER = new Map<number, FrameKind>(

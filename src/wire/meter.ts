@@ -29,10 +29,18 @@ export function totalBytes(bytes: BytesByKind): number {
   return bytes.base + bytes.log + bytes.deviceState + bytes.disk + bytes.overhead;
 }
 
-/** Counts frames of one connection. */
+/** Counts frames. */
 export class ByteMeter {
   readonly sent = zero();
   readonly received = zero();
+
+  /** Counts what another connection has moved. */
+  add({ sent, received }: LinkBytes): void {
+    for (const kind of Object.keys(sent) as BytesKind[]) {
+      this.sent[kind] += sent[kind];
+      this.received[kind] += received[kind];
+    }
+  }
 
   /** A copy that later counting does not change. */
   snapshot(): LinkBytes {
@@ -70,6 +78,11 @@ export class RateMeter {
     const rate = ((receivedBytes - last.receivedBytes) * 1000) / (atMs - last.atMs);
     remember(this.#delivered, rate);
     if (last.waitingBytes >= waitingBytesMin && now.waitingBytes >= waitingBytesMin) remember(this.#saturated, rate);
+  }
+
+  /** Another connection counts from nothing. */
+  restart(): void {
+    this.#last = null;
   }
 
   get rates(): LinkRates {

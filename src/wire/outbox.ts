@@ -36,6 +36,16 @@ export class Outbox {
     return [this.#urgent[0], this.#bulk[0]].flatMap((waiting) => (waiting === undefined ? [] : [waiting.frame]));
   }
 
+  /** Forgets frames that are of no use any more; who sent them learns that they went. */
+  drop(isUseless: (frame: Frame) => boolean): void {
+    for (const queue of [this.#urgent, this.#bulk]) {
+      const kept = queue.filter(({ frame }) => !isUseless(frame));
+      const dropped = queue.filter(({ frame }) => isUseless(frame));
+      queue.splice(0, queue.length, ...kept);
+      for (const { sent } of dropped) sent();
+    }
+  }
+
   /** Takes back a frame that has not been taken; false when it is too late. */
   withdraw(waiting: Waiting): boolean {
     for (const queue of [this.#urgent, this.#bulk]) {

@@ -48,8 +48,12 @@ export const withoutKeys: Security = {
 export interface Secured {
   readonly stream: Duplex;
   readonly encrypted: boolean;
+  /** Of the certificate that the other end has the key of; null for none. */
+  readonly fingerprint: string | null;
   readonly objection: TrmigError | null;
 }
+
+const plain = { encrypted: false, fingerprint: null, objection: null } as const;
 
 /** The two ends of a connection, for what is said of it. */
 export interface Ends {
@@ -71,11 +75,11 @@ export function encrypts(security: Security, address: string): boolean {
  * @throws TrmigError E_KEYS_MISSING, E_KEYS, E_KEY_EXPIRED before a byte was sent; E_TLS
  */
 export async function secureCall(socket: Socket, security: Security, ends: Ends): Promise<Secured> {
-  if (!encrypts(security, socket.remoteAddress ?? '')) return { stream: socket, encrypted: false, objection: null };
+  if (!encrypts(security, socket.remoteAddress ?? '')) return { ...plain, stream: socket };
   const { credentials, context } = await ready(security);
   const stream = connectTls({ socket, secureContext: context, ...judgedHere });
   await handshake(stream, 'secureConnect', ends);
-  return { stream, encrypted: true, objection: judge(stream, credentials.trusted, security, ends) };
+  return { stream, encrypted: true, ...judge(stream, credentials.trusted, security, ends) };
 }
 
 /**
@@ -85,15 +89,15 @@ export async function secureCall(socket: Socket, security: Security, ends: Ends)
 export async function secureAnswer(socket: Socket, security: Security, ends: Ends): Promise<Secured> {
   const wanted = encrypts(security, socket.remoteAddress ?? '');
   const offered = (await firstByte(socket, ends.peer)) === tlsHandshakeRecord;
-  if (!wanted && !offered) return { stream: socket, encrypted: false, objection: null };
-  if (!offered) return { stream: socket, encrypted: false, objection: unencrypted(ends) };
+  if (!wanted && !offered) return { ...plain, stream: socket };
+  if (!offered) return { ...plain, stream: socket, objection: unencrypted(ends) };
   if (!wanted) {
     throw new TrmigError('E_TLS', `${ends.peer} encrypts the connection, and this side was told to do without`);
   }
   const { credentials, context } = await ready(security);
   const stream = new TLSSocket(socket, { isServer: true, requestCert: true, secureContext: context, ...judgedHere });
   await handshake(stream, 'secure', ends);
-  return { stream, encrypted: true, objection: judge(stream, credentials.trusted, security, ends) };
+  return { stream, encrypted: true, ...judge(stream, credentials.trusted, security, ends) };
 }
 
 /** Node would end a connection to a peer that no authority vouches for without telling it why: `judge` decides instead. */
@@ -132,10 +136,17 @@ function handshake(stream: TLSSocket, done: 'secure' | 'secureConnect', { peer }
   });
 }
 
-/** Whether the peer is to be spoken to; null: yes. */
-function judge(stream: TLSSocket, trusted: readonly TrustedHost[], security: Security, ends: Ends): TrmigError | null {
+/** Who the peer is, and whether it is to be spoken to. */
+function judge(
+  stream: TLSSocket,
+  trusted: readonly TrustedHost[],
+  security: Security,
+  ends: Ends,
+): Pick<Secured, 'fingerprint' | 'objection'> {
   const shown = stream.getPeerX509Certificate();
-  return objectionTo(shown === undefined ? null : certificateOf(shown), trusted, nowOf(security), ends);
+  const certificate = shown === undefined ? null : certificateOf(shown);
+  const objection = objectionTo(certificate, trusted, nowOf(security), ends);
+  return { fingerprint: certificate?.fingerprint ?? null, objection };
 }
 
 /** Why a peer that has proved to have the key of `shown` is not to be spoken to; null when it is. */

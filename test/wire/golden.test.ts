@@ -16,6 +16,13 @@ const [hello, welcome, ...rest] = golden('every-frame.jsonl').toString().trim().
 ];
 const session = rest.slice(0, -1);
 const pong = rest.at(-1)!;
+/** Of `resume-link`, which is newer. */
+const [begins, resumes, answers, ...ownWords] = golden('resume.jsonl').toString().trim().split('\n') as [
+  string,
+  string,
+  string,
+  ...string[],
+];
 const kindOf = (line: string): string => (JSON.parse(line) as { kind: string }).kind;
 /** What a session sees of it: heartbeats are the link's own. */
 const seen = [...session, ...session].filter((line) => kindOf(line) !== 'ping');
@@ -42,7 +49,7 @@ async function all(link: Link, count: number): Promise<string[]> {
 }
 
 t.test('the golden streams hold every kind of frame, long and short', async (t) => {
-  const kinds = new Set([hello, welcome, ...rest].map(kindOf));
+  const kinds = new Set([hello, welcome, ...rest, ...ownWords].map(kindOf));
   t.same(
     Object.keys(FRAME_KINDS).filter((kind) => !kinds.has(kind)),
     [],
@@ -59,6 +66,13 @@ t.test('the golden streams hold every kind of frame, long and short', async (t) 
         `${side}, by ${step}`,
       );
     }
+  }
+});
+
+t.test('so do those of a link that goes on over another connection', async (t) => {
+  for (const [name, first] of Object.entries({ begins, resumes, welcome: answers })) {
+    const twice = ownWords.flatMap((line) => [line, line]);
+    for (const step of [1, 1000]) t.same(parsed(golden(`resume.${name}.bin`), step), [first, ...twice], name);
   }
 });
 

@@ -77,6 +77,8 @@ export const SAMPLES: { readonly [K in FrameKind]: FrameOf<K> } = {
   },
   ping: { kind: 'ping', token: 4294967295 },
   pong: { kind: 'pong', token: 1, receivedBytes: 2 ** 33 },
+  ack: { kind: 'ack', received: 2 ** 35 },
+  bye: { kind: 'bye' },
   ready: { kind: 'ready', icount: 5, virtualNs: 6, registers: 'ab', devices: 'cd', tailNs: 7, digestNs: 8 },
   commit: { kind: 'commit', migrationId: 'id', epoch: 3 },
   live: { kind: 'live', virtualNs: 1, journalNs: 2, flipNs: 3, startNs: 4, totalNs: 5 },
@@ -91,6 +93,9 @@ export const SAMPLES: { readonly [K in FrameKind]: FrameOf<K> } = {
 
 /** With what a frame need not say. */
 const more: Frame[] = [
+  { ...SAMPLES.hello, link: { id: '0123456789abcdef0123456789abcdef', reconnectMs: 30_000, received: null } },
+  { ...SAMPLES.hello, link: { id: 'fedcba9876543210fedcba9876543210', reconnectMs: 30_000, received: 2 ** 33 } },
+  { ...SAMPLES.welcome, received: 2 ** 34 },
   { ...SAMPLES.accept, stored: { segments: 76, digest: '1090' } },
   { ...SAMPLES.abort, migrationId: 'id', divergence: { icount: 2 ** 40, event: 'clock-host' } },
   { ...SAMPLES.shipped, digests: { registers: '4e6', devices: 'de', ram: '00ff' } },
