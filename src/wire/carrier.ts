@@ -104,8 +104,12 @@ export class Carrier {
     this.socket.destroy();
   }
 
+  get #isOver(): boolean {
+    return this.owner === null;
+  }
+
   #take(chunk: Buffer): void {
-    if (this.owner === null) return;
+    if (this.#isOver) return;
     this.heardMs = this.nowMs();
     try {
       for (const parsed of this.#parser.push(chunk)) {

@@ -106,9 +106,9 @@ export class Outages {
         await redial(AbortSignal.any([signal, AbortSignal.timeout(redialAttemptMs)]));
         return;
       } catch (error) {
-        if (signal.aborted) return;
+        if (this.#current !== outage) return;
         outage.failure = asTrmigError(error);
-        if (final.includes(outage.failure.code)) return this.#giveUp(outage);
+        if (final.includes(outage.failure.code)) this.#giveUp(outage);
       }
       await delay(pauseMs, undefined, { signal }).catch(() => undefined);
     }

@@ -1,59 +1,19 @@
 // A link whose connection is lost, anywhere, goes on over another one: every frame of the session comes once, whole and in its order.
 import { once } from 'node:events';
-import { connect as connectSocket, createServer, type AddressInfo, type Socket } from 'node:net';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect as connectTls } from 'node:tls';
 import t, { type Test } from 'tap';
 import type { TrmigError } from '../../src/errors.js';
 import { MIB, wireInboxBytesMax, wireRetainedBytesMax } from '../../src/limits.js';
 import { capabilities } from '../../src/wire/capabilities.js';
-import { connect, listen, type ConnectOptions, type Identity, type ListenOptions } from '../../src/wire/connect.js';
-import { isSessionFrame, type Frame, type SessionFrame } from '../../src/wire/frames.js';
+import { connect } from '../../src/wire/connect.js';
+import { isSessionFrame, type SessionFrame } from '../../src/wire/frames.js';
 import type { Link } from '../../src/wire/link.js';
 import { FrameParser, encodeFrame } from '../../src/wire/parser.js';
 import type { Credentials } from '../../src/wire/secure.js';
-import { Brittle } from './brittle.js';
 import { encrypted, keyOf, trusting } from './keys.js';
+import { blue, linked, long, red, type Pair, type PairOptions } from './linked.js';
 import { SAMPLES, seeded } from './samples.js';
-
-const resuming = [capabilities.resumeLink, capabilities.shortFrames];
-const red: Identity = { trmig: '0.1.0', host: 'red', capabilities: resuming };
-const blue: Identity = { trmig: '0.1.0', host: 'blue', capabilities: resuming };
-const long = 60_000;
-
-interface Pair {
-  readonly near: Link;
-  readonly far: Link;
-  readonly way: Brittle;
-}
-
-interface Options {
-  readonly bytesLeft?: () => number;
-  readonly near?: Partial<ConnectOptions>;
-  readonly far?: Partial<ListenOptions>;
-}
-
-async function linked(t: Test, options: Options = {}): Promise<Pair> {
-  let admitted: (link: Link) => void;
-  const admission = new Promise<Link>((resolve) => (admitted = resolve));
-  const listener = await listen('127.0.0.1', 0, { identity: blue, onLink: (link) => admitted(link), ...options.far });
-  const way = await Brittle.to(listener.port, options.bytesLeft);
-  const near = await connect('127.0.0.1', way.port, { identity: red, reconnectMs: long, ...options.near });
-  const far = await admission;
-  t.teardown(async () => {
-    near.destroy();
-    far.destroy();
-    way.close();
-    await listener.close();
-  });
-  return { near, far, way };
-}
-
-async function all(link: Link): Promise<SessionFrame[]> {
-  const frames: SessionFrame[] = [];
-  for await (const frame of link.frames()) frames.push(frame);
-  return frames;
-}
 
 async function take(link: Link, count: number): Promise<SessionFrame[]> {
   const frames: SessionFrame[] = [];
@@ -102,6 +62,7 @@ async function exchange(t: Test, { near, far, way }: Pair, random: () => number)
     near.outages.reconnects > 0 && near.outages.brokenMs > 0,
     `${near.outages.reconnects} of ${way.cuts} cuts mended`,
   );
+  t.equal(way.connections, way.cuts + 1, 'nothing else has broken any');
   await near.close();
   t.equal(await far.closed, null, 'the end is in order, and not waited for');
 }
@@ -126,11 +87,7 @@ for (let i = seed; i < seed + seeds; i++) {
   });
 }
 
-const [redKey, greenKey, blueKey] = (await Promise.all(['red', 'green', 'blue'].map(keyOf))) as [
-  Credentials,
-  Credentials,
-  Credentials,
-];
+const [redKey, blueKey] = (await Promise.all(['red', 'blue'].map(keyOf))) as [Credentials, Credentials];
 
 t.test('the same within TLS', async (t) => {
   const random = seeded(seed);
@@ -154,7 +111,7 @@ t.test('the connection is lost at each byte of the handshake that was to mend it
     way.cut();
     await until(() => way.connections > connections);
     last = Infinity;
-    const frames = [...Array(3)].map(() => ({ ...SAMPLES.segment, seq: sent++ }));
+    const frames = Array.from({ length: 3 }, () => ({ ...SAMPLES.segment, seq: sent++ }));
     const arrived = take(far, frames.length);
     for (const frame of frames) await near.send(frame);
     t.strictSame(await arrived, frames, `after ${bytes} bytes`);
@@ -254,7 +211,7 @@ t.test('both ends give up when the time is over, and say how long that was', asy
   );
   way.close();
   const ends = await timed(Promise.all([near.closed, far.closed]));
-  const message = /was lost, and there was no other within 4\d\d ms/;
+  const message = /was lost, and there was no other within \d+ ms/;
   t.match(ends.value, [{ code: 'E_LINK_GONE', message, hint: /--reconnect/ }, { code: 'E_LINK_GONE' }]);
   t.ok(ends.ms < 2_000, `${ends.ms} ms`);
   t.match(await sending, { code: 'E_LINK_GONE' });
@@ -302,7 +259,7 @@ t.test('who ends a link says so, and is not waited for', async (t) => {
 t.test('with a peer that cannot, or when it is not asked for, a link ends with its connection', async (t) => {
   const old = { ...blue, capabilities: [capabilities.shortFrames] };
   const oldCaller = { ...red, capabilities: [] };
-  const cases: Options[] = [
+  const cases: PairOptions[] = [
     { far: { identity: old } },
     { near: { identity: oldCaller } },
     { near: { reconnectMs: 0 } },
@@ -317,98 +274,4 @@ t.test('with a peer that cannot, or when it is not asked for, a link ends with i
     t.ok(ms < 1_000);
     t.equal(way.connections, 1);
   }
-});
-
-/** What a listener answers to a hello on this socket. */
-async function answerTo(socket: Socket, link: (typeof SAMPLES.hello)['link']): Promise<Frame> {
-  socket.on('error', () => undefined);
-  socket.write(encodeFrame({ ...SAMPLES.hello, ...(link && { link }) }).head);
-  const [chunk] = (await once(socket, 'data')) as [Buffer];
-  return [...new FrameParser().push(chunk)][0]!.frame;
-}
-
-t.test('a name that nobody has, or that is another link’s, opens nothing', async (t) => {
-  const links: Link[] = [];
-  const listener = await listen('127.0.0.1', 0, { identity: blue, onLink: (link) => void links.push(link) });
-  t.teardown(() => (links[0]?.destroy(), listener.close()));
-  const dial = (): Socket => {
-    const socket = connectSocket(listener.port, '127.0.0.1');
-    t.teardown(() => socket.destroy());
-    return socket;
-  };
-  const id = 'ab'.repeat(16);
-  t.match(await answerTo(dial(), { id, reconnectMs: long, received: 0 }), { kind: 'refuse', code: 'E_LINK_GONE' });
-  t.match(await answerTo(dial(), { id, reconnectMs: long, received: null }), { kind: 'welcome' });
-  const twice = dial();
-  twice.on('error', () => undefined);
-  twice.write(encodeFrame({ ...SAMPLES.hello, link: { id, reconnectMs: long, received: null } }).head);
-  await once(twice.resume(), 'close');
-  const ahead = dial();
-  ahead.on('error', () => undefined);
-  ahead.write(encodeFrame({ ...SAMPLES.hello, link: { id, reconnectMs: long, received: 7 } }).head);
-  await once(ahead.resume(), 'close');
-  t.equal(links.length, 1);
-  t.equal(links[0]!.outages.reconnects, 0, 'nor does one that has what was never sent');
-  t.match(await answerTo(dial(), { id, reconnectMs: long, received: 0 }), { kind: 'welcome' });
-  t.equal(links[0]!.outages.reconnects, 1);
-});
-
-t.test('a damaged frame ends a link as ever: it does not go on', async (t) => {
-  let admitted: (link: Link) => void;
-  const admission = new Promise<Link>((resolve) => (admitted = resolve));
-  const listener = await listen('127.0.0.1', 0, { identity: blue, onLink: (link) => admitted(link) });
-  const [socket, again] = [connectSocket(listener.port, '127.0.0.1'), connectSocket(listener.port, '127.0.0.1')];
-  t.teardown(() => (socket.destroy(), again.destroy(), listener.close()));
-  const id = 'ef'.repeat(16);
-  await answerTo(socket, { id, reconnectMs: long, received: null });
-  const { head } = encodeFrame(SAMPLES.query);
-  head[head.length - 1]! ^= 0x10;
-  socket.write(head);
-  const link = await admission;
-  t.match(await link.closed, { code: 'E_WIRE_CHECKSUM' });
-  await once(socket, 'close');
-  t.match(await answerTo(again, { id, reconnectMs: long, received: 0 }), { kind: 'refuse', code: 'E_LINK_GONE' });
-});
-
-t.test('only who began a link goes on with it, even among those that are trusted', async (t) => {
-  const security = encrypted(trusting(blueKey, redKey, greenKey));
-  const links: Link[] = [];
-  const onLink = (link: Link): void => void links.push(link);
-  const listener = await listen('127.0.0.1', 0, { identity: blue, security, onLink });
-  t.teardown(() => (links[0]?.destroy(), listener.close()));
-  const id = 'cd'.repeat(16);
-  const as = async ({ privateKey, certificate }: Credentials): Promise<Socket> => {
-    const socket = connectTls({
-      port: listener.port,
-      host: '127.0.0.1',
-      rejectUnauthorized: false,
-      key: privateKey,
-      cert: certificate.pem,
-    });
-    t.teardown(() => socket.destroy());
-    await once(socket, 'secureConnect');
-    return socket;
-  };
-  const [opened, resumed] = [
-    { id, reconnectMs: long, received: null },
-    { id, reconnectMs: long, received: 0 },
-  ];
-  t.match(await answerTo(await as(redKey), opened), { kind: 'welcome' });
-  t.match(await answerTo(await as(greenKey), resumed), { kind: 'refuse', code: 'E_LINK_GONE' });
-  const plain = connectSocket(listener.port, '127.0.0.1');
-  t.teardown(() => plain.destroy());
-  t.match(await answerTo(plain, resumed), { kind: 'refuse', code: 'E_TLS' });
-  t.match(await answerTo(await as(redKey), resumed), { kind: 'welcome' });
-});
-
-t.test('a listener that is another one by now gets nothing', async (t) => {
-  let keys = trusting(blueKey, redKey);
-  const security = { plaintext: false, credentials: () => Promise.resolve(keys) };
-  const { near, way } = await linked(t, {
-    near: { security: encrypted(trusting(redKey, blueKey, greenKey)) },
-    far: { security },
-  });
-  keys = trusting(greenKey, redKey);
-  way.cut();
-  t.match(await near.closed, { code: 'E_LINK_GONE', message: /another key than before/ });
 });
