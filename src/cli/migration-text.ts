@@ -4,13 +4,17 @@ import { formatCount, formatMs, formatRate, formatShare, formatSize } from './qu
 import { bar } from './status-line.js';
 import { pairLines } from './table.js';
 
+/** In place of rates that are none. */
+export const linkLost = (forMs: number): string => `link lost, reconnecting (${Math.floor(forMs / 1000)} s)`;
+
 /** One line of what goes on now. */
-export function progressText({ phase, base, sample, logBytes }: SourceProgress): string {
+export function progressText({ phase, base, sample, logBytes, linkBrokenForMs }: SourceProgress): string {
   const share = base.totalBytes === 0 ? 0 : base.scannedBytes / base.totalBytes;
   const parts = [
     phase.padEnd(11),
     share < 1 ? `base ${bar(share, 20)} ${formatShare(share).padStart(5)}` : `base ${formatSize(base.scannedBytes)}`,
   ];
+  if (linkBrokenForMs !== null) return [...parts, linkLost(linkBrokenForMs)].join('  ');
   if (sample === null) return [...parts, `log ${formatSize(logBytes)}`].join('  ');
   const { logBytesPerSecond, lagMs, pace, predictedDowntimeMs, linkBytesPerSecond } = sample;
   parts.push(
@@ -47,8 +51,10 @@ export function resultLines(report: MigrationReport, to: string, reportFile: str
     );
     pairs.push(['  downtime', `${formatMs(report.downtimeMs)}${predicted}`], ['', terms.join(' + ')]);
   }
-  const { bytesPerSecondMax } = report.link;
-  if (bytesPerSecondMax !== null) pairs.push(['  link', `at most ${formatRate(bytesPerSecondMax)}`]);
+  const { bytesPerSecondMax, reconnects, brokenMs } = report.link;
+  const link = bytesPerSecondMax === null ? [] : [`at most ${formatRate(bytesPerSecondMax)}`];
+  if (brokenMs > 0) link.push(`made again ${reconnects} ×, away for ${formatMs(brokenMs)}`);
+  if (link.length > 0) pairs.push(['  link', link.join(', ')]);
   pairs.push(
     ['  total', formatMs(totalMs)],
     [

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../cli/base-command.js';
 import { divergenceText, progressText, resultLines } from '../cli/migration-text.js';
-import { bandwidthFlag, plaintextFlag } from '../cli/link-flags.js';
+import { bandwidthFlag, plaintextFlag, reconnectFlag } from '../cli/link-flags.js';
 import { formatMs } from '../cli/quantities.js';
 import { StatusLine } from '../cli/status-line.js';
 import { requireAddress, requireDuration, requireRate, requireShare } from '../cli/typed-values.js';
@@ -18,6 +18,7 @@ export default class Migrate extends BaseCommand<typeof Migrate> {
     'report.html, however it ends.';
   static override examples = [
     '<%= config.bin %> migrate web 10.0.0.2:7600',
+    '<%= config.bin %> migrate web 10.0.0.2:7600 --timeout 10m --reconnect 5m',
     '<%= config.bin %> migrate web 10.0.0.2:7600 --verify --max-downtime 10ms --timeout 2m --on-timeout switch',
   ];
   static override args = {
@@ -54,6 +55,7 @@ export default class Migrate extends BaseCommand<typeof Migrate> {
       helpValue: 'DIR',
     }),
     bandwidth: bandwidthFlag,
+    reconnect: reconnectFlag,
     plaintext: plaintextFlag,
   };
 
@@ -65,8 +67,9 @@ export default class Migrate extends BaseCommand<typeof Migrate> {
   async run(): Promise<void> {
     const { KeyRing, Machine, migrate, writeReport } = await import('../index.js');
     const address = requireAddress(this.args.to);
-    const { bandwidth, plaintext } = this.flags;
+    const { bandwidth, plaintext, reconnect } = this.flags;
     const bytesPerSecondMax = bandwidth === undefined ? undefined : requireRate(bandwidth, 'bandwidth');
+    const reconnectMs = requireDuration(reconnect, 'reconnect');
     const migrationId = randomUUID();
     const home = await this.home();
     const policy = this.#policy();
@@ -77,6 +80,7 @@ export default class Migrate extends BaseCommand<typeof Migrate> {
         ...address,
         security: new KeyRing(home).security(plaintext),
         bytesPerSecondMax,
+        reconnectMs,
         migrationId,
         policy,
         verify: this.flags.verify,

@@ -1,10 +1,11 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../cli/base-command.js';
-import { bandwidthFlag, plaintextFlag } from '../cli/link-flags.js';
+import { bandwidthFlag, plaintextFlag, reconnectFlag } from '../cli/link-flags.js';
+import { linkLost } from '../cli/migration-text.js';
 import { formatCount, formatSize } from '../cli/quantities.js';
 import { StatusLine, bar } from '../cli/status-line.js';
 import { pairLines } from '../cli/table.js';
-import { requireAddress, requireRate } from '../cli/typed-values.js';
+import { requireAddress, requireDuration, requireRate } from '../cli/typed-values.js';
 import type { ShipProgress } from '../index.js';
 
 export default class Ship extends BaseCommand<typeof Ship> {
@@ -24,6 +25,7 @@ export default class Ship extends BaseCommand<typeof Ship> {
   static override flags = {
     follow: Flags.boolean({ char: 'f', summary: 'Go on until the recording is complete.' }),
     bandwidth: bandwidthFlag,
+    reconnect: reconnectFlag,
     plaintext: plaintextFlag,
   };
 
@@ -35,13 +37,15 @@ export default class Ship extends BaseCommand<typeof Ship> {
       status.show(() => progressText(progress));
     };
     const address = requireAddress(this.args.to);
-    const { bandwidth, plaintext } = this.flags;
+    const { bandwidth, plaintext, reconnect } = this.flags;
     const bytesPerSecondMax = bandwidth === undefined ? undefined : requireRate(bandwidth, 'bandwidth');
+    const reconnectMs = requireDuration(reconnect, 'reconnect');
     const security = new KeyRing(await this.home()).security(plaintext);
     const options = {
       ...address,
       security,
       bytesPerSecondMax,
+      reconnectMs,
       follow: this.flags.follow,
       signal: this.signal,
       onProgress,
@@ -63,6 +67,7 @@ export default class Ship extends BaseCommand<typeof Ship> {
   }
 }
 
-function progressText({ chunks, chunksTotal, segments, sentBytes }: ShipProgress): string {
+function progressText({ chunks, chunksTotal, segments, sentBytes, linkBrokenForMs }: ShipProgress): string {
+  if (linkBrokenForMs !== null) return linkLost(linkBrokenForMs);
   return `image ${bar(chunks / Math.max(1, chunksTotal), 30)}  log ${segments} segments  ${formatSize(sentBytes)} sent`;
 }

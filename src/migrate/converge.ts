@@ -67,7 +67,8 @@ export async function converge(options: ConvergeOptions): Promise<boolean> {
     }
     const verdict = judge(metrics.sample(), policy);
     metrics.judged(verdict);
-    if (verdict.decision === 'handover') return true;
+    // A guest is not stopped for a destination that is not there.
+    if (verdict.decision === 'handover' && metrics.link.isWell) return true;
     if (verdict.decision === 'abort') {
       throw new TrmigError('E_NOT_CONVERGED', `no handover within ${policy.timeoutMs} ms: ${verdict.reason}`);
     }

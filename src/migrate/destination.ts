@@ -17,6 +17,7 @@ import {
   type DestinationPhase,
 } from './destination-states.js';
 import type { DestinationRecordState } from './journal.js';
+import { destinationPatienceMs } from './link-patience.js';
 import { LogFeed } from './log-feed.js';
 import { LogWindow, divergenceOf } from './log-window.js';
 import { watchReplay } from './replay-watch.js';
@@ -89,7 +90,10 @@ class DestinationRun {
       perform: (effect) => this.#perform(effect),
       failed: (error) => ({ type: 'failed', error }),
       isLast,
-      onPhase: (phase) => options.onPhase?.(phase, offer.machine),
+      onPhase: (phase) => {
+        link.patience(destinationPatienceMs[phase.at]);
+        options.onPhase?.(phase, offer.machine);
+      },
     });
   }
 

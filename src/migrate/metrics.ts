@@ -25,6 +25,8 @@ export interface SourceProgress {
   readonly base: { readonly scannedBytes: number; readonly totalBytes: number };
   readonly sentBytes: number;
   readonly logBytes: number;
+  /** For how long the link has been without a connection; null while it has one. */
+  readonly linkBrokenForMs: number | null;
   readonly sample: ReportSample | null;
 }
 
@@ -227,6 +229,8 @@ export class SourceMetrics {
 
   judged(verdict: Verdict): void {
     this.#verdict = verdict;
+    // A replay that nobody hears of may well go on.
+    if (this.link.outages.brokenForMs !== null) this.#movedMs = hostMs();
     if (!verdict.close) this.#closeSinceMs = 0;
     else if (this.#closeSinceMs === 0) this.#closeSinceMs = hostMs();
     const atMs = this.atMs;
@@ -288,6 +292,7 @@ export class SourceMetrics {
       base: this.#base,
       sentBytes: totalBytes(sent),
       logBytes: sent.log,
+      linkBrokenForMs: this.link.outages.brokenForMs,
       sample: this.#samples.at(-1) ?? null,
     };
   }
@@ -327,6 +332,8 @@ export class SourceMetrics {
 
   report(phase: SourcePhase, error: TrmigError | null): MigrationReport {
     const { sent } = this.link.bytes;
+    const { encrypted, bytesPerSecondMax } = this.link;
+    const { reconnects, brokenMs } = this.link.outages;
     const downtime = phase.at === 'retired' ? this.#downtime() : null;
     const compared = this.#ready !== null && this.#finished !== null;
     const compare = (key: 'registers' | 'devices'): Comparison =>
@@ -361,7 +368,7 @@ export class SourceMetrics {
         total: totalBytes(sent),
         afterBase: this.#bytesAtBase === 0 ? 0 : totalBytes(sent) - this.#bytesAtBase,
       },
-      link: { encrypted: this.link.encrypted, bytesPerSecondMax: this.link.bytesPerSecondMax },
+      link: { encrypted, bytesPerSecondMax, reconnects, brokenMs },
       log: { ...this.#log, wireBytes: sent.log, instructions: this.#last?.to ?? 0 },
       digests: { ram: this.ram, disks: this.disks, devices: compare('devices'), registers: compare('registers') },
       pacing: {

@@ -17,6 +17,8 @@ export interface MigrateOptions extends SourceOptions {
   readonly security?: Security;
   /** The most that the link may take of the network, but for control frames; no cap when left out. */
   readonly bytesPerSecondMax?: number | undefined;
+  /** How long a connection that is lost is to be made again, ms; 0 or left out: the migration ends with it. */
+  readonly reconnectMs?: number | undefined;
   /** Names the migration in journals and reports; made when it is not given. */
   readonly migrationId?: string;
 }
@@ -29,11 +31,12 @@ export interface MigrateOptions extends SourceOptions {
  * E_WIRE_*, E_TLS, E_UNTRUSTED, E_KEY*, E_ABORTED before anything was done to the machine.
  */
 export async function migrate(machine: Machine, options: MigrateOptions): Promise<SourceResult> {
-  const { host, port, security, bytesPerSecondMax, signal, migrationId = randomUUID() } = options;
+  const { host, port, security, bytesPerSecondMax, reconnectMs, signal, migrationId = randomUUID() } = options;
   assertMovable(machine.spec);
   return whileDeparting(machine.paths, async () => {
     const link = await connect(host, port, {
       identity,
+      reconnectMs,
       link: { bytesPerSecondMax },
       ...(security && { security }),
       ...(signal && { signal }),

@@ -86,6 +86,7 @@ export async function receiveRecording(
         await link.send({ kind: 'accept', migrationId: offer.migrationId, have: [], ...stored });
         await storing.takeAll(link);
       } catch (thrown) {
+        link.patience(0);
         if (!(await storing.keepPrefix(asTrmigError(thrown)))) await discardFolder(folder);
         await link.send({ kind: 'abort', ...plain(thrown) }).catch(() => undefined);
         return { dir, manifest: storing.manifest, segments: storing.segments, error: asTrmigError(thrown) };

@@ -1,6 +1,7 @@
 // Listens for sources and takes what they offer: machines, and recordings that are shipped.
 // Invariants: a stranger's bytes end that stranger's connection only; machines of one name are taken one at a time.
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { TrmigError, asTrmigError } from '../errors.js';
 import type { Home } from '../machine/index.js';
 import { listen } from '../wire/connect.js';
@@ -50,9 +51,9 @@ export async function receive(options: ReceiveOptions): Promise<Receiver> {
     await clearAbandoned(options.home, name).catch((error: unknown) => options.onRefused?.(asTrmigError(error)));
   }
   const underway = new Set<Promise<void>>();
-  const taken = new Set<string>();
+  const arrivals = new Map<string, Arrival>();
   const onLink = (link: Link): Promise<void> => {
-    const done = serve(link, options, taken).catch((error: unknown) => options.onRefused?.(asTrmigError(error)));
+    const done = serve(link, options, arrivals).catch((error: unknown) => options.onRefused?.(asTrmigError(error)));
     underway.add(done);
     return done.finally(() => underway.delete(done));
   };
@@ -78,8 +79,17 @@ export async function receive(options: ReceiveOptions): Promise<Receiver> {
   return { host: listener.address, port: listener.port, closed, close };
 }
 
+/** Of a machine or a recording. */
+interface Arrival {
+  readonly link: Link;
+  readonly done: Promise<void>;
+}
+
+/** What an arrival that has lost its link may take to clear away what it has. */
+const giveWayMsMax = 10_000;
+
 /** One connection: its first frame says what it is for. */
-async function serve(link: Link, options: ReceiveOptions, taken: Set<string>): Promise<void> {
+async function serve(link: Link, options: ReceiveOptions, arrivals: Map<string, Arrival>): Promise<void> {
   const first = await link.receive();
   if (first === null) return;
   if (first.kind === 'query') return answer(link, options.home, first.migrationId);
@@ -88,29 +98,38 @@ async function serve(link: Link, options: ReceiveOptions, taken: Set<string>): P
     link.destroy(error);
     throw error;
   }
-  if (first.mode === 'ship') {
-    if (options.takeRecording) return options.takeRecording(link, first);
+  const { mode, machine, migrationId } = first;
+  const what = `${mode} ${mode === 'ship' ? migrationId : machine}`;
+  await giveWay(arrivals.get(what), link);
+  if (arrivals.has(what)) return refuse(link, new TrmigError('E_BUSY', `'${machine}' is being received already`));
+  const done = take(link, first, options).finally(() => arrivals.delete(what));
+  arrivals.set(what, { link, done });
+  return done;
+}
+
+/** A source that was killed and begins anew is not refused because its lost link is still waited for. */
+async function giveWay(before: Arrival | undefined, { peer }: Link): Promise<void> {
+  if (before === undefined || before.link.outages.brokenForMs === null || before.link.peer.host !== peer.host) return;
+  before.link.patience(0);
+  await Promise.race([before.done.catch(() => undefined), delay(giveWayMsMax, undefined, { ref: false })]);
+}
+
+async function take(link: Link, offer: OfferFrame, options: ReceiveOptions): Promise<void> {
+  if (offer.mode === 'ship') {
+    if (options.takeRecording) return options.takeRecording(link, offer);
     return refuse(link, new TrmigError('E_PEER_REFUSED', 'this receiver takes no recordings'));
   }
-  if (taken.has(first.machine)) {
-    return refuse(link, new TrmigError('E_BUSY', `'${first.machine}' is being received already`));
-  }
-  taken.add(first.machine);
-  try {
-    const { home, signal, onPhase, memoryToGive, files } = options;
-    for (let offer: OfferFrame | null = first; offer !== null;) {
-      const result: DestinationResult = await receiveMachine(link, offer, {
-        home,
-        files,
-        ...(signal && { signal }),
-        ...(memoryToGive && { memoryToGive }),
-        ...(onPhase && { onPhase: (phase, machine) => onPhase(phase, machine, link.name) }),
-      });
-      options.onMachine?.(result);
-      offer = result.next;
-    }
-  } finally {
-    taken.delete(first.machine);
+  const { home, signal, onPhase, memoryToGive, files } = options;
+  for (let next: OfferFrame | null = offer; next !== null;) {
+    const result: DestinationResult = await receiveMachine(link, next, {
+      home,
+      files,
+      ...(signal && { signal }),
+      ...(memoryToGive && { memoryToGive }),
+      ...(onPhase && { onPhase: (phase, machine) => onPhase(phase, machine, link.name) }),
+    });
+    options.onMachine?.(result);
+    next = result.next;
   }
 }
 

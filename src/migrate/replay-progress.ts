@@ -1,5 +1,6 @@
 // How far and how fast a replay is, for the source's controller.
-// Invariants: the newest position is always told, at once or one period after the one before; the speed counts only time in which there was
+// Invariants: the newest position is always told, at once or one period after the one before, and when that one has left: a link
+// that is away does not have them pile up; the speed counts only time in which there was
 // something to replay, so that a destination that waits for the log is not taken for a slow one.
 
 import { progressMs } from '../limits.js';
@@ -16,6 +17,7 @@ export class ReplayProgress {
   #last: { played: Played; atMs: number } | null = null;
   #from: { played: Played; atMs: number } | null = null;
   #toldMs = -Infinity;
+  #telling = false;
   #ended = false;
 
   constructor(readonly tell: (frame: Omit<ProgressFrame, 'restoredBytes'>) => Promise<void>) {}
@@ -23,7 +25,7 @@ export class ReplayProgress {
   played(played: Played): void {
     this.#last = { played, atMs: performance.now() };
     this.#from ??= this.#last;
-    if (this.#timer !== null || this.#ended) return;
+    if (this.#timer !== null || this.#telling || this.#ended) return;
     const waitMs = this.#toldMs + progressMs - this.#last.atMs;
     if (waitMs <= 0) this.#tell();
     else this.#timer = setTimeout(() => this.#tell(), waitMs);
@@ -45,6 +47,10 @@ export class ReplayProgress {
     const replaySpeed = known ? Math.round(((icount - this.#from.played.icount) / busyMs) * 1000) : 0;
     if (known) this.#from = this.#last;
     const position = { seq, icount, virtualNs, hostNs, receivedBytes: 0, replaySpeed };
-    void this.tell({ kind: 'progress', phase: 'replaying', ...position });
+    this.#telling = true;
+    void this.tell({ kind: 'progress', phase: 'replaying', ...position }).finally(() => {
+      this.#telling = false;
+      if (this.#last !== null && this.#last.played !== played) this.played(this.#last.played);
+    });
   }
 }

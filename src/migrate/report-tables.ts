@@ -121,13 +121,14 @@ export function placesSection({
   startedAt,
 }: MigrationReport): Markup {
   const cap = link.bytesPerSecondMax === null ? '' : `, at most ${rate(link.bytesPerSecondMax)}`;
+  const lost = link.brokenMs === 0 ? '' : `, made again ${link.reconnects} ×, away for ${duration(link.brokenMs)}`;
   return facts('Guest and hosts', [
     ['Machine', machine],
     ['Guest', `${guest.arch}, ${guest.board}, ${guest.vcpus} vCPU`],
     ['Memory', size(guest.memoryBytes)],
     ['Source', host.source],
     ['Destination', host.destination],
-    ['Link', `${link.encrypted ? 'encrypted' : 'plain'}${cap}`],
+    ['Link', `${link.encrypted ? 'encrypted' : 'plain'}${cap}${lost}`],
     ['Owner now', owner],
     ['QEMU', qemu],
     ['trmig', host.trmig],

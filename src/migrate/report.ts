@@ -105,6 +105,10 @@ export interface MigrationReport {
     readonly encrypted: boolean;
     /** The cap that was asked for (`--bandwidth`); null: none. */
     readonly bytesPerSecondMax: number | null;
+    /** How often the link lost its connection and went on over another one. */
+    readonly reconnects: number;
+    /** For how long it had none. */
+    readonly brokenMs: number;
   };
   readonly log: {
     readonly rawBytes: number;

@@ -40,6 +40,8 @@ export interface ShipProgress {
   readonly chunksTotal: number;
   readonly segments: number;
   readonly sentBytes: number;
+  /** For how long the link has been without a connection; null while it has one. */
+  readonly linkBrokenForMs: number | null;
 }
 
 export interface ShipResult {
@@ -54,7 +56,12 @@ export interface ShipResult {
   /** How many of them the host held already, with the checkpoint; 0 when the checkpoint crossed too. */
   readonly held: number;
   readonly endIcount: number;
-  readonly link: { readonly encrypted: boolean; readonly bytesPerSecondMax: number | null };
+  readonly link: {
+    readonly encrypted: boolean;
+    readonly bytesPerSecondMax: number | null;
+    readonly reconnects: number;
+    readonly brokenMs: number;
+  };
   readonly bytes: { readonly base: number; readonly disk: number; readonly log: number; readonly total: number };
 }
 
@@ -73,6 +80,8 @@ export interface ShipTo extends ShipOptions {
   readonly security?: Security;
   /** The most that the link may take of the network, but for control frames; no cap when left out. */
   readonly bytesPerSecondMax?: number | undefined;
+  /** How long a connection that is lost is to be made again, ms; 0 or left out: the transfer ends with it. */
+  readonly reconnectMs?: number | undefined;
 }
 
 /**
@@ -80,11 +89,12 @@ export interface ShipTo extends ShipOptions {
  * @throws as `shipRecording`, and E_CONNECT, E_WIRE_*, E_TLS, E_UNTRUSTED, E_KEY*, E_RECORDING_*
  */
 export async function ship(dir: string, options: ShipTo): Promise<ShipResult> {
-  const { host, port, security, bytesPerSecondMax, signal, follow = false } = options;
+  const { host, port, security, bytesPerSecondMax, reconnectMs, signal, follow = false } = options;
   const reader = await RecordingReader.open(dir);
   await recordedBase(reader, follow, signal);
   const link = await connect(host, port, {
     identity,
+    reconnectMs,
     link: { bytesPerSecondMax },
     ...(security && { security }),
     ...(signal && { signal }),
@@ -103,6 +113,8 @@ export async function ship(dir: string, options: ShipTo): Promise<ShipResult> {
 export async function shipRecording(link: Link, reader: RecordingReader, options: ShipOptions): Promise<ShipResult> {
   const over = new AbortController();
   const signals = [over.signal, ...(options.signal ? [options.signal] : [])];
+  const onAbort = (): void => link.patience(0);
+  options.signal?.addEventListener('abort', onAbort, { once: true });
   const shipment = new Shipment(link, reader, { ...options, signal: AbortSignal.any(signals) });
   const tick = setInterval(() => options.onProgress?.(shipment.progress), progressTickMs);
   try {
@@ -114,11 +126,15 @@ export async function shipRecording(link: Link, reader: RecordingReader, options
     await heard;
     return shipment.result(shipped);
   } catch (thrown) {
-    const error = over.signal.aborted ? asTrmigError(over.signal.reason) : asTrmigError(thrown);
+    // What was cancelled ends for that reason, whatever else that has broken.
+    const ended = [options.signal, over.signal].find((signal) => signal?.aborted === true);
+    const error = asTrmigError(ended === undefined ? thrown : ended.reason);
+    link.patience(0);
     await link.send({ kind: 'abort', code: error.code, message: error.message }).catch(() => undefined);
     throw error;
   } finally {
     clearInterval(tick);
+    options.signal?.removeEventListener('abort', onAbort);
     await link.close().catch(() => undefined);
   }
 }
@@ -140,7 +156,8 @@ class Shipment {
     const { base, log, deviceState, disk, overhead } = this.link.bytes.sent;
     const sentBytes = base + log + deviceState + disk + overhead;
     const segments = this.#last === null ? 0 : this.#last.seq + 1;
-    return { chunks: this.#chunks, chunksTotal: this.#chunksTotal, segments, sentBytes };
+    const { brokenForMs: linkBrokenForMs } = this.link.outages;
+    return { chunks: this.#chunks, chunksTotal: this.#chunksTotal, segments, sentBytes, linkBrokenForMs };
   }
 
   async offer(): Promise<void> {
@@ -205,7 +222,8 @@ class Shipment {
     const name = shippedName(machine, uuid);
     const [host, held] = [this.link.peer.host, this.#stored?.segments ?? 0];
     const { encrypted, bytesPerSecondMax } = this.link;
-    const link = { encrypted, bytesPerSecondMax };
+    const { reconnects, brokenMs } = this.link.outages;
+    const link = { encrypted, bytesPerSecondMax, reconnects, brokenMs };
     return { uuid, machine, host, name, reason, segments, held, endIcount, link, bytes };
   }
 

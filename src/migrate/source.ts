@@ -12,6 +12,7 @@ import type { Link } from '../wire/link.js';
 import { converge } from './converge.js';
 import type { ConvergencePolicy } from './convergence.js';
 import type { SourceRecordState } from './journal.js';
+import { sourcePatienceMs } from './link-patience.js';
 import type { LogPump } from './log-pump.js';
 import { DepartingDisks } from './departing-disks.js';
 import { armForShipping, hasEnded, helloForOffer, makeOffer, shipBase, takeBack } from './depart.js';
@@ -82,6 +83,7 @@ export class SourceRun {
       failed: (error) => ({ type: 'failed', error }),
       isLast,
       onPhase: (phase) => {
+        link.patience(sourcePatienceMs[phase.at]);
         this.metrics.phase(phase.at);
         options.onPhase?.(phase);
       },
@@ -291,12 +293,8 @@ export class SourceRun {
 
   /** A peer that lives but stands still must not hold the migration in `phases` for longer than `ms`. */
   #giveUpAfter(ms: number, phases: readonly SourcePhase['at'][], why: TrmigError): void {
-    const late = setTimeout(
-      () => {
-        if (phases.includes(this.#session.phase.at)) this.#session.fail(why);
-      },
-      Math.max(0, ms),
-    );
+    const isLate = (): boolean => phases.includes(this.#session.phase.at);
+    const late = setTimeout(() => isLate() && this.#session.fail(why), Math.max(0, ms));
     this.#over.signal.addEventListener('abort', () => clearTimeout(late), { once: true });
   }
 

@@ -80,7 +80,7 @@ export const completed: MigrationReport = {
     total: 32_560_561,
     afterBase: 11_402,
   },
-  link: { encrypted: true, bytesPerSecondMax: 12_500_000 },
+  link: { encrypted: true, bytesPerSecondMax: 12_500_000, reconnects: 2, brokenMs: 3120 },
   log: { rawBytes: 61_233, wireBytes: 12_804, events: 14_120, segments: 233, instructions: 311_204_331 },
   digests: { ram: 'equal', disks: 'skipped', devices: 'equal', registers: 'equal' },
   pacing: { max: 0.35, meanWhileCatchingUp: 0.092, pacedMs: 96.4 },
