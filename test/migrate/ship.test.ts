@@ -13,6 +13,7 @@ import { lockFolder } from '../../src/migrate/recording-folder.js';
 import { ship, type ShipResult } from '../../src/migrate/ship.js';
 import { icount } from '../../src/units.js';
 import { collect, folder, randomLog, refusalOf, seeded } from '../log/support.js';
+import { Brittle } from '../wire/brittle.js';
 import { digests, record } from './small-recording.js';
 
 type Random = ReturnType<typeof seeded>;
@@ -33,6 +34,7 @@ async function goOn(dir: string, segments: readonly Segment[]): Promise<void> {
 }
 
 interface Receiving {
+  readonly port: number;
   readonly there: string;
   readonly came: ShippedRecording[];
   readonly send: (dir: string) => Promise<ShipResult>;
@@ -50,6 +52,7 @@ async function receiving(t: Test): Promise<Receiving> {
   });
   t.teardown(() => receiver.close());
   return {
+    port: receiver.port,
     there: home.recording('web-6f1c2f5e'),
     came,
     send: async (dir) => {
@@ -121,6 +124,43 @@ t.test('what comes in vain leaves the beginning that was there', async (t) => {
   t.same(await collect(reader.segments()), segments.slice(0, 8), 'and what came of the rest');
   t.same((await verifyRecording(there)).problems, []);
 });
+
+t.test('a connection that is cut does not end a transfer', async (t) => {
+  const dir = folder(t);
+  const { port, there, came } = await receiving(t);
+  await record(dir, randomLog(seeded(t), 40));
+  const bytesLeft = [1500, 100, 3000, 600];
+  const way = await Brittle.to(port, () => bytesLeft[way.connections] ?? Infinity);
+  t.teardown(() => way.close());
+  const shipped = await ship(dir, { host: '127.0.0.1', port: way.port, reconnectMs: 60_000 });
+  t.match(shipped, { segments: 40, held: 0 });
+  t.ok(shipped.link.reconnects > 0 && shipped.link.brokenMs > 0, `made again ${shipped.link.reconnects} times`);
+  while (came.length === 0) await delay(5);
+  t.match(came, [{ segments: 40, error: null }]);
+  await isSame(t, dir, there);
+});
+
+t.test(
+  'a transfer that is cancelled while its link is away ends at once, and the next need not wait for it',
+  async (t) => {
+    const dir = folder(t);
+    const { port, there, came, send } = await receiving(t);
+    await record(dir, randomLog(seeded(t), 40));
+    const way = await Brittle.to(port, () => (way.connections === 0 ? 1500 : 0));
+    t.teardown(() => way.close());
+    const cancel = new AbortController();
+    const onProgress = (): void => {
+      if (way.cuts > 0) cancel.abort();
+    };
+    const options = { host: '127.0.0.1', port: way.port, reconnectMs: 60_000, signal: cancel.signal, onProgress };
+    t.match(await refusalOf(() => ship(dir, options)), { code: 'E_ABORTED' });
+    t.match(came, [], 'the receiver waits still');
+    t.match(await send(dir), { segments: 40 });
+    while (came.length < 2) await delay(5);
+    t.match(came[0], { error: { code: /E_PEER_GONE/ } });
+    await isSame(t, dir, there);
+  },
+);
 
 t.test('what is not the beginning of a recording is left as it is', async (t) => {
   const random = seeded(t);
