@@ -41,8 +41,7 @@ export function checkRecord(host: Host, { role, state, epoch, migrationId }: Own
   if (given?.state === 'relinquished' && given.epoch !== epoch) {
     world.violated(`${host.name} takes it with epoch ${epoch}; it was given with ${given.epoch}`);
   }
-  // The record whose sync failed, before a person's, may have had a greater one: nothing on a disk says so any more.
-  world.ownerEpoch = byPerson ? epoch : Math.max(world.ownerEpoch, epoch);
+  world.ownerEpoch = Math.max(world.ownerEpoch, epoch);
 }
 
 export function checkEnd(world: World): End {
