@@ -1,5 +1,5 @@
 // How long each side waits for a connection that is lost, phase by phase: for as long as was asked for while the guest runs, hardly
-// while it stands still, and not at all when only words of farewell are left to say. What an end of the link means is the
+// while it stands still and can still go on where it was, and not at all when only words of farewell are left to say. What an end of the link means is the
 // tables' (source-states.ts, destination-states.ts).
 
 import { handoverReconnectMs } from '../limits.js';
@@ -20,7 +20,7 @@ export const sourcePatienceMs: Readonly<Record<SourcePhase['at'], number>> = {
   'awaiting-ready': handoverReconnectMs,
   fencing: handoverReconnectMs,
   relinquishing: handoverReconnectMs,
-  relinquished: handoverReconnectMs,
+  relinquished: agreed, // It runs nowhere now, and the destination alone can say where it will.
   reclaiming: 0,
   returning: 0,
   aborted: 0,
@@ -35,7 +35,7 @@ export const destinationPatienceMs: Readonly<Record<DestinationPhase['at'], numb
   preparing: agreed,
   restoring: agreed,
   replaying: agreed,
-  ready: handoverReconnectMs,
+  ready: agreed,
   asking: handoverReconnectMs,
   taking: handoverReconnectMs,
   owner: handoverReconnectMs,
