@@ -25,7 +25,8 @@ const fenced = { kill: [staysByPerson], 'cancel-twice': [staysByPerson], cut: [s
 const source: Readonly<Record<string, Rules>> = {
   // It begins only afterwards.
   connecting: { ...here, suspend: [moves], stall: [stays], flip: [stays] },
-  'awaiting-ready': { ...here, 'kill-qemu': [movesByPerson] },
+  // What it is sent next may be `ready`, or, if that had come, what follows it.
+  'awaiting-ready': { ...here, 'kill-qemu': [movesByPerson], flip: [stays, staysByPerson, moves] },
   fencing: {
     ...here,
     'kill-qemu': [movesByPerson],
