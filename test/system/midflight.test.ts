@@ -49,12 +49,7 @@ interface Flight {
 }
 
 /** Moves it, and does something to it while it catches up. */
-async function fly(
-  t: Test,
-  { a, b }: Stage,
-  policy: ConvergencePolicy,
-  happens: () => Promise<void>,
-): Promise<Flight> {
+async function fly(t: Test, { a, b }: Stage, policy: ConvergencePolicy, happens: () => Promise<void>): Promise<Flight> {
   const taking = await receiver(t, b);
   const machine = await Machine.open('m', { home: a });
   const happening: Promise<void>[] = [];
