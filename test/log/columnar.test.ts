@@ -151,25 +151,28 @@ t.test('an encoder that is given no events falls back to zstd, and stays there',
   t.end();
 });
 
-t.test('a payload that would be too few bytes falls back to zstd, with the long data of the next ones unharmed', (t) => {
-  const packet = (bytes: Buffer): Buffer => Buffer.concat([Buffer.from([23, 0, 0, 4, 0]), bytes]);
-  // A guest that spins, and gets a packet now and then.
-  const storm = Buffer.concat(Array.from({ length: 100_000 }, () => instructions(1)));
-  const random = seeded(t);
-  const bytes = random.bytes(1024);
-  const payloads = [packet(bytes), Buffer.concat([storm, packet(random.bytes(1024))]), packet(bytes)];
-  const encoder = new WireEncoder({ columnar: true });
-  const decoder = new WireDecoder();
-  let from = icount(0);
-  payloads.forEach((payload, seq) => {
-    const segment = sealSegment({ seq, from, payload });
-    const { header, bytes } = encoder.encode(segment);
-    if (seq > 0) t.match(header, { encoding: 'zstd' });
-    t.ok(decoder.decode(header, bytes).payload.equals(payload), `payload ${seq}`);
-    from = segment.to;
-  });
-  t.end();
-});
+t.test(
+  'a payload that would be too few bytes falls back to zstd, with the long data of the next ones unharmed',
+  (t) => {
+    const packet = (bytes: Buffer): Buffer => Buffer.concat([Buffer.from([23, 0, 0, 4, 0]), bytes]);
+    // A guest that spins, and gets a packet now and then.
+    const storm = Buffer.concat(Array.from({ length: 100_000 }, () => instructions(1)));
+    const random = seeded(t);
+    const bytes = random.bytes(1024);
+    const payloads = [packet(bytes), Buffer.concat([storm, packet(random.bytes(1024))]), packet(bytes)];
+    const encoder = new WireEncoder({ columnar: true });
+    const decoder = new WireDecoder();
+    let from = icount(0);
+    payloads.forEach((payload, seq) => {
+      const segment = sealSegment({ seq, from, payload });
+      const { header, bytes } = encoder.encode(segment);
+      if (seq > 0) t.match(header, { encoding: 'zstd' });
+      t.ok(decoder.decode(header, bytes).payload.equals(payload), `payload ${seq}`);
+      from = segment.to;
+    });
+    t.end();
+  },
+);
 
 t.test('a peer that reads plain zstd is sent nothing else', (t) => {
   const encoder = new WireEncoder({ columnar: false });

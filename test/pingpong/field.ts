@@ -118,7 +118,9 @@ export class Field {
   /** Starts a script of the test's beside the client, on neither of the two hosts. */
   start(script: string, args: readonly string[]): Child {
     const file = fileURLToPath(new URL(script, import.meta.url));
-    return new Child(this.hosts.client.spawn(process.execPath, [file, ...args], { stdio: ['pipe', 'pipe', 'inherit'] }));
+    return new Child(
+      this.hosts.client.spawn(process.execPath, [file, ...args], { stdio: ['pipe', 'pipe', 'inherit'] }),
+    );
   }
 
   get proxyAddress(): string {
@@ -136,7 +138,10 @@ export class Field {
   async clientGoesOn(): Promise<void> {
     const last = (): { sent?: number; answered?: number; problem?: string | null } => this.#client?.said.at(-1) ?? {};
     const { sent = 0 } = last();
-    await within('the client is answered', () => (last().answered ?? 0) > sent + 1 || (last().problem ?? null) !== null);
+    await within(
+      'the client is answered',
+      () => (last().answered ?? 0) > sent + 1 || (last().problem ?? null) !== null,
+    );
     const problem = last().problem ?? null;
     if (problem !== null) throw new Error(`the client: ${problem}`);
   }

@@ -85,7 +85,8 @@ class Round {
     const move = await this.#begin(report);
     try {
       const struck = disturbance === null ? null : await strike(move, disturbance);
-      const isCancelled = struck !== null && disturbance?.side === 'destination' && disturbance.fault.startsWith('cancel');
+      const isCancelled =
+        struck !== null && disturbance?.side === 'destination' && disturbance.fault.startsWith('cancel');
       if (isCancelled) await within('the receiver has ended', () => move.receiver.isGone);
       await this.#calm(move);
       if (disturbance?.fault === 'disk-full') await this.#goOnWithRoom();
@@ -165,7 +166,8 @@ class Round {
     this.#problems.push(...(await decide(homes, shown, parties, run)));
     const now = { from: await statusOf(homes.from, run), to: await statusOf(homes.to, run) };
     this.#checkOwners(now);
-    for (const { command } of [now.from, now.to]) if (command !== null) this.#problems.push(`it is still to ${command}`);
+    for (const { command } of [now.from, now.to])
+      if (command !== null) this.#problems.push(`it is still to ${command}`);
     // What runs already was only settled.
     return [records, this.#verdict(now, shown.from.runs || shown.to.runs ? '' : ', by a person')];
   }

@@ -103,7 +103,8 @@ export class Station {
       if (!known.includes(pid)) strangers.push(`process ${pid} on ${this.name}: ${commandOf(pid)}`);
       for (const kind of ['net', 'mnt']) {
         const [own, hosts] = [pid, this.host.guardPid].map((one) => namespaceOf(one, kind));
-        if (own !== null && own !== hosts) strangers.push(`process ${pid} on ${this.name} is in another ${kind} namespace`);
+        if (own !== null && own !== hosts)
+          strangers.push(`process ${pid} on ${this.name} is in another ${kind} namespace`);
       }
     }
     const mounts = this.#countMounts();

@@ -87,7 +87,7 @@ async function strikeNow(move: Move, { fault, side, lastsMs }: Disturbance): Pro
       return whileSuspended(sender, async () => {
         const pid = station.qemus[0];
         if (pid === undefined || !(await isRecording(move.from))) return false;
-        await scribble(station.home, pid);
+        await scribble(station.home, pid).catch(() => undefined); // It may be found out, and ended, before all is written.
         return true;
       });
     case 'disk-full': {
