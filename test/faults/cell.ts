@@ -4,7 +4,7 @@ import { standingOf } from '../../src/migrate/standing.js';
 import type { Home } from '../../src/machine/index.js';
 import { consoleText, counters, discontinuity } from '../system/console.js';
 import { processesHere, sleep } from '../system/stage.js';
-import { Holdable, statusOf, type Hosts, type Shown } from './hosts.js';
+import { Holdable, goOnWithRoom, statusOf, type Hosts, type Shown } from './hosts.js';
 import { decide, type Parties } from './person.js';
 import type { Cell, Side, Step } from './plan.js';
 import { Proxy } from './proxy.js';
@@ -51,6 +51,7 @@ class Attempt {
       await spoil(this.cell.fault, { hosts: this.hosts, side, home: this.#homeOf(side), own, proxy: this.#proxy });
       for (const step of this.cell.route) if (step.stays === true) this.#parties[step.side].tell('go');
       await this.#calm();
+      if (this.cell.fault === 'disk-full') for (const home of [this.from, this.to]) await goOnWithRoom(home);
       const [records, verdict] = await this.#judge();
       if (verdict !== 'is lost') await this.#prove(verdict);
       return { verdict, records, seconds: (performance.now() - begunMs) / 1000, problems: this.problems };

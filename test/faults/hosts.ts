@@ -6,8 +6,10 @@ import { createConnection } from 'node:net';
 import path from 'node:path';
 import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import type { Home } from '../../src/machine/index.js';
+import { QmpClient, type Home } from '../../src/machine/index.js';
 import { Child } from '../system/child.js';
+import { readJournal } from '../../src/migrate/journal.js';
+import { currentOwner } from '../../src/migrate/ownership.js';
 import { Transcript, consoleText, waitForLines } from '../system/console.js';
 import { boot, processesHere, until } from '../system/stage.js';
 
@@ -219,6 +221,18 @@ export async function statusOf(home: Home, run: Trmig = trmig): Promise<Shown> {
     role: ownership.last?.role ?? null,
     command: ownership.advice?.command ?? null,
   };
+}
+
+/** QEMU stops a guest that writes to a full disk. Whoever has made room lets it go on, where it is. */
+export async function goOnWithRoom(home: Home): Promise<void> {
+  const { ownership, qmpSocket } = home.machine('m');
+  if (processesHere(home).length === 0 || currentOwner((await readJournal(ownership)).records) === 'there') return;
+  const qmp = await QmpClient.connect(qmpSocket);
+  try {
+    if ((await qmp.status()).status === 'io-error') await qmp.execute('cont');
+  } finally {
+    qmp.close();
+  }
 }
 
 /** A small file system for a host's state, which a cell can fill; `false` where tests may not mount. */

@@ -2,11 +2,10 @@
 // the guest, that it ran once only and lost nothing, and that nothing is left behind.
 import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { QmpClient } from '../../src/machine/index.js';
 import { currentOwner } from '../../src/migrate/ownership.js';
 import { readJournal } from '../../src/migrate/journal.js';
 import type { MigrationReport } from '../../src/migrate/report.js';
-import { statusOf, type Shown, type Trmig } from '../faults/hosts.js';
+import { goOnWithRoom, statusOf, type Shown, type Trmig } from '../faults/hosts.js';
 import { decide } from '../faults/person.js';
 import { consoleText, counters } from '../system/console.js';
 import { sleep } from '../system/stage.js';
@@ -89,7 +88,7 @@ class Round {
         struck !== null && disturbance?.side === 'destination' && disturbance.fault.startsWith('cancel');
       if (isCancelled) await within('the receiver has ended', () => move.receiver.isGone);
       await this.#calm(move);
-      if (disturbance?.fault === 'disk-full') await this.#goOnWithRoom();
+      if (disturbance?.fault === 'disk-full') for (const { home } of this.field.stations) await goOnWithRoom(home);
       const [records, verdict] = await this.#judge(move);
       await this.#prove(verdict, struck !== null);
       if (this.#problems.length > 0) throw new Error(this.#problems.join('\n'));
@@ -137,20 +136,6 @@ class Round {
         if (tracer === null || tracer === undefined) return tracer === null;
         return tracer.running ? tracer.mode === 'dormant' : (tracer.leaseMs ?? 0) === 0;
       });
-    }
-  }
-
-  /** QEMU stops a guest that writes to a full disk. Whoever has made room lets it go on. */
-  async #goOnWithRoom(): Promise<void> {
-    for (const { home, qemus } of this.field.stations) {
-      const { ownership, qmpSocket } = home.machine('m');
-      if (qemus.length === 0 || currentOwner((await readJournal(ownership)).records) === 'there') continue;
-      const qmp = await QmpClient.connect(qmpSocket);
-      try {
-        if ((await qmp.status()).status === 'io-error') await qmp.execute('cont');
-      } finally {
-        qmp.close();
-      }
     }
   }
 

@@ -16,7 +16,7 @@ t.setTimeout(generously.timeout * 3);
 const rounds = Number(process.env['TRMIG_ROUNDS'] ?? 2);
 const policy = {
   maxDowntimeMs: Number(process.env['TRMIG_DOWNTIME_MS'] ?? 100),
-  timeoutMs: 15_000,
+  timeoutMs: 60_000,
   onTimeout: 'switch',
   maxPace: 0.95,
 } as const;
