@@ -23,7 +23,7 @@ export class Station {
   /** Machines that the receiver has been offered. */
   #offers = 0;
   readonly #pidNamespace: string | null;
-  readonly #mounts: number;
+  readonly #mounts: readonly string[];
   readonly #links: string;
 
   private constructor(
@@ -33,7 +33,7 @@ export class Station {
   ) {
     this.cli = new Cli(host, home.root);
     this.#pidNamespace = namespaceOf(host.guardPid, 'pid');
-    this.#mounts = this.#countMounts();
+    this.#mounts = this.#mountsNow();
     this.#links = links;
   }
 
@@ -95,7 +95,7 @@ export class Station {
     return { ...sizeOf(this.#receiver.ownPid), offers: this.#offers };
   }
 
-  /** Processes beside `qemus` and the receiver, in namespaces that are not the host's, mounts and links that came or went. */
+  /** Processes beside `qemus` and the receiver, in namespaces that are not the host's, mounts that came, links that came or went. */
   async strangers(qemus: readonly number[]): Promise<string[]> {
     const known = [this.host.guardPid, this.#receiver?.ownPid, ...qemus];
     const strangers: string[] = [];
@@ -107,8 +107,8 @@ export class Station {
           strangers.push(`process ${pid} on ${this.name} is in another ${kind} namespace`);
       }
     }
-    const mounts = this.#countMounts();
-    if (mounts !== this.#mounts) strangers.push(`${mounts} mounts on ${this.name} instead of ${this.#mounts}`);
+    const mounts = this.#mountsNow().filter((mount) => !this.#mounts.includes(mount));
+    strangers.push(...mounts.map((mount) => `mount ${mount} on ${this.name}`));
     const links = await linksOf(this.host);
     if (links !== this.#links) strangers.push(`the links of ${this.name} are ${links}, not ${this.#links}`);
     return strangers;
@@ -125,8 +125,10 @@ export class Station {
       .filter((pid) => pid > 0 && namespaceOf(pid, 'pid') === this.#pidNamespace);
   }
 
-  #countMounts(): number {
-    return readFileSync(`/proc/${this.host.guardPid}/mountinfo`, 'utf8').split('\n').length;
+  /** The number and the place of each. Those that other tests had when this one began may go. */
+  #mountsNow(): string[] {
+    const lines = readFileSync(`/proc/${this.host.guardPid}/mountinfo`, 'utf8').split('\n');
+    return lines.map((line) => line.split(' ')).map(([id, , , , place]) => `${id} ${place}`);
   }
 
   /** The files of a host that are of no use to it; `qemu` is that of the machine that lives there. */
