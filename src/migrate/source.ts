@@ -65,7 +65,8 @@ export class SourceRun {
   #have: readonly string[] = [];
   #thawed: Promise<void> | null = null;
   #renewing: NodeJS.Timeout | null = null;
-  #verified: { readonly resolve: (there: VerifyFrame) => void; readonly there: Promise<VerifyFrame> };
+  /** What the destination found; null: it cannot say any more. */
+  #verified: { readonly resolve: (there: VerifyFrame | null) => void; readonly there: Promise<VerifyFrame | null> };
 
   constructor(
     readonly machine: Machine,
@@ -74,7 +75,7 @@ export class SourceRun {
     readonly options: SourceOptions,
     readonly metrics: SourceMetrics,
   ) {
-    let resolve: (there: VerifyFrame) => void = () => undefined;
+    let resolve: (there: VerifyFrame | null) => void = () => undefined;
     this.#verified = { there: new Promise((done) => (resolve = done)), resolve: (there) => resolve(there) };
     this.#session = new Session<SourcePhase, SourceEvent, SourceEffect>({
       initial: { at: 'connecting' },
@@ -157,6 +158,7 @@ export class SourceRun {
 
   /** The link has ended. */
   peerGone(error: TrmigError): void {
+    this.#verified.resolve(null);
     const before = this.#session.phase.at;
     if (isLast(this.#session.phase)) return;
     this.#session.dispatch({ type: 'peerGone', error: failureOf(error) });

@@ -8,11 +8,11 @@ import type { VerifyFrame } from '../wire/frames.js';
 import type { DepartingDisks } from './departing-disks.js';
 import type { Comparison } from './report.js';
 
-/** Both are `skipped` when the destination said nothing in time; disks are too when the machine has none. */
+/** Both are `skipped` when the destination said nothing in time, or is gone (`theirs` null); disks are too when the machine has none. */
 export async function compareWithWitness(
   machine: Machine,
   disks: DepartingDisks,
-  theirs: Promise<VerifyFrame>,
+  theirs: Promise<VerifyFrame | null>,
 ): Promise<{ readonly ram: Comparison; readonly disks: Comparison }> {
   const { pid, blocks } = await machine.tracer.hello();
   const ours = { ram: await digestBlocks(pid, blocks), disks: await disks.digest() };
