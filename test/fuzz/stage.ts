@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Test } from 'tap';
 import { foldersOf, inputsIn } from './corpus.js';
 import { nativeTargets, runNative } from './native.js';
+import { clearScratch } from './scratch.js';
 import type { Target } from './target.js';
 
 const targetNames = readdirSync('test/fuzz/targets').map((file) => file.replace(/\.ts$/, ''));
@@ -37,6 +38,7 @@ async function explore(t: Test, name: string, seconds: number): Promise<void> {
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-8000)));
   const status = await new Promise<number | null>((ended) => child.once('close', ended));
+  clearScratch();
   t.equal(status, 0, `new inputs; what broke it lies in out/fuzz/${name}`);
   if (status !== 0) t.comment(said);
   else t.comment(/number_of_executed_units: (\d+)/.exec(said)?.[0] ?? said.slice(-200));
