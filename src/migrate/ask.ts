@@ -5,7 +5,7 @@ import { connect } from '../wire/connect.js';
 import type { Security } from '../wire/secure.js';
 import { identity } from './identity.js';
 import { readJournal, type OwnershipRecord } from './journal.js';
-import { currentOwner, isSettled } from './ownership.js';
+import { ownDecision } from './ownership.js';
 import { knownMachine, type Decision } from './resolve.js';
 
 export interface AskOptions {
@@ -25,10 +25,9 @@ export interface AskOptions {
  */
 export async function askDecision(name: string, options: AskOptions): Promise<Decision> {
   const { records } = await readJournal((await knownMachine(name, options.home)).ownership);
-  const last = records.at(-1);
-  if (last === undefined || isSettled(records)) return currentOwner(records);
-  if (last.role === 'source' && last.state !== 'relinquished') return 'here';
-  if (last.role === 'destination' && last.state === 'owner') return 'here';
+  const own = ownDecision(records);
+  if (own !== null) return own;
+  const last = records.at(-1)!;
   const holder = await askHolder(last, options);
   if (holder !== 'unknown') return holder === last.role ? 'here' : 'there';
   const peer = `${options.host}:${options.port}`;

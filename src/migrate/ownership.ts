@@ -22,6 +22,14 @@ export function currentOwner(records: readonly OwnershipRecord[]): 'here' | 'the
   return last.state === 'owner' || last.state === 'live' ? 'here' : 'there';
 }
 
+/** What a person is to decide, by this host's journal alone; null when the other host's has to be asked. */
+export function ownDecision(records: readonly OwnershipRecord[]): 'here' | 'there' | null {
+  const last = records.at(-1);
+  if (last === undefined || isSettled(records)) return currentOwner(records);
+  const isOwn = last.role === 'source' ? last.state !== 'relinquished' : last.state === 'owner';
+  return isOwn ? 'here' : null;
+}
+
 /** The epoch that the next migration away from here has. */
 export function nextEpoch(records: readonly OwnershipRecord[]): number {
   return records.reduce((epoch, record) => Math.max(epoch, record.epoch), 0) + 1;
@@ -35,7 +43,7 @@ export function isSettled(records: readonly OwnershipRecord[]): boolean {
 
 /**
  * What a process that is not conducting this migration answers to the other side's question: what this host will never go back
- * on. `unknown` while that is open.
+ * on. `unknown` while that is open: an owner that has not run it yet may have lost its QEMU, and the source the last copy.
  */
 export function answerFrom(
   records: readonly OwnershipRecord[],
@@ -45,7 +53,6 @@ export function answerFrom(
   switch (last?.state) {
     case 'relinquished':
     case 'retired':
-    case 'owner':
     case 'live':
       return 'destination';
     case 'returned':

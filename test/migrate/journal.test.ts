@@ -196,7 +196,7 @@ t.test('the last record says who owns the machine, whether it is settled and wha
     [[source('returned')], 'here', true, 'source', null],
     [[source('retired')], 'there', true, 'destination', null],
     [[destination('replaying')], 'there', false, 'unknown', null],
-    [[destination('owner')], 'here', false, 'destination', null],
+    [[destination('owner')], 'here', false, 'unknown', null],
     [[destination('live')], 'here', true, 'destination', 'live'],
     [[destination('declined')], 'there', true, 'source', 'declined'],
     [[destination('discarded')], 'there', true, 'source', 'declined'],

@@ -204,16 +204,12 @@ export class Host {
   /** What a process that conducts nothing does with a message: it has its journal. */
   #serve(message: Message, link: SimulatedLink, end: End): void {
     const { world } = this;
-    const { answerFrom, replyToCommit, guards } = world.protocol;
+    const { replyToCommit } = world.protocol;
     const { migration, kind } = message;
     const { records } = this.journal;
     if (message.kind === 'offer') this.#admit(migration, message.epoch, link, end);
     else if (kind === 'query') {
-      if (guards.readsWhatIsSynced) this.journal.sync();
-      const epoch = records.findLast((one) => one.migrationId === migration)?.epoch ?? 0;
-      const holder = answerFrom(records, migration);
-      if (holder === 'source') world.promised.add(migration);
-      link.send(this, { kind: 'answer', migration, holder, epoch });
+      link.send(this, { kind: 'answer', migration, ...this.answers(migration) });
     } else if (kind === 'commit') {
       const reply = replyToCommit(records, migration);
       if (reply !== null) link.send(this, { kind: reply, migration });
@@ -221,6 +217,16 @@ export class Host {
         world.violated('a commit came for a migration that the destination does not know');
       }
     }
+  }
+
+  /** Who holds the guest, as a process says that has only the journal. */
+  answers(migration: string): { readonly holder: 'source' | 'destination' | 'unknown'; readonly epoch: number } {
+    const { promised, protocol } = this.world;
+    if (protocol.guards.readsWhatIsSynced) this.journal.sync();
+    const { records } = this.journal;
+    const holder = protocol.answerFrom(records, migration);
+    if (holder === 'source') promised.add(migration);
+    return { holder, epoch: records.findLast((one) => one.migrationId === migration)?.epoch ?? 0 };
   }
 
   /** A new migration may begin only where nothing is unfinished, and nobody is at work. */

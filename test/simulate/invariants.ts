@@ -37,6 +37,7 @@ export function checkRecord(host: Host, { role, state, epoch, migrationId }: Own
     world.violated(`${host.name} gives it away after it has said that it would not`);
   }
   if (role !== 'destination' || state !== 'owner') return;
+  if (world.promised.has(migrationId)) world.violated(`${host.name} takes it after it was said that the source has it`);
   const given = world.otherThan(host).journal.records.findLast((one) => one.migrationId === migrationId);
   if (given?.state === 'relinquished' && given.epoch !== epoch) {
     world.violated(`${host.name} takes it with epoch ${epoch}; it was given with ${given.epoch}`);

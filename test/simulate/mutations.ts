@@ -121,6 +121,15 @@ export const mutations: Readonly<Record<string, Protocol>> = {
       return answer === 'unknown' ? 'source' : answer;
     },
   },
+  'a destination answers from a journal that is unfinished': {
+    ...protocol,
+    answerFrom: (records, id) => {
+      const answer = protocol.answerFrom(records, id);
+      return answer === 'unknown' && records.some((one) => one.role === 'destination' && one.migrationId === id)
+        ? 'source'
+        : answer;
+    },
+  },
   'a second source begins, or a person settles, beside a suspended one': without('oneSource'),
   'what is read from a journal may not be on disk': without('readsWhatIsSynced'),
   'a destination counts epochs by itself': without('takesEpoch'),

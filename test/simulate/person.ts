@@ -1,6 +1,6 @@
 // A person who reads `trmig status` and decides with `trmig resolve`, as its rules (src/migrate/resolve.ts) allow: who has
 // seen to it that one host keeps its claim, and that the other one has given it up before.
-import { isSettled } from '../../src/migrate/ownership.js';
+import { isSettled, ownDecision } from '../../src/migrate/ownership.js';
 import type { Host } from './host.js';
 import type { World } from './world.js';
 
@@ -35,6 +35,36 @@ function mayGiveUp(host: Host): boolean {
   const { role, state } = host.journal.records.at(-1)!;
   if (host.machine === 'gone') return true;
   return role === 'source' ? state === 'relinquished' : state !== 'owner';
+}
+
+/** `trmig resolve --ask`, when nobody is at work here; false when nothing follows from it, or what does is refused. */
+export function settleByAsking(host: Host): boolean {
+  const { records } = host.journal;
+  if (isSettled(records)) return false;
+  const decision = ownDecision(records) ?? answeredDecision(host);
+  const may = decision === 'here' ? isThere(host) : decision === 'there' && mayGiveUp(host);
+  if (!may) return false;
+  if (host.world.tells) host.world.note(`${host.name} asks, and decides: ${decision}`);
+  if (decision === 'here') keep(host);
+  else giveUp(host.world, host);
+  return true;
+}
+
+/** By the journal of the other host's receiver; null when that cannot be asked, or cannot tell. */
+function answeredDecision(host: Host): 'here' | 'there' | null {
+  const { world } = host;
+  const { role, migrationId } = host.journal.records.at(-1)!;
+  const other = world.otherThan(host);
+  if (!other.up || other.lost) return null;
+  const holder = other.answers(migrationId).holder;
+  return holder === 'unknown' ? null : holder === role ? 'here' : 'there';
+}
+
+/** Its QEMU holds a guest that can go on. */
+function isThere({ journal, machine }: Host): boolean {
+  const { role, state } = journal.records.at(-1)!;
+  if (role === 'source') return machine === 'running' || machine === 'fenced';
+  return machine === 'final' || (machine === 'running' && state === 'owner');
 }
 
 /** `trmig resolve --here` */

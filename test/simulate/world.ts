@@ -5,7 +5,7 @@ import { breakSomething } from './faults.js';
 import { Host } from './host.js';
 import { checkEnd, checkStep, type End } from './invariants.js';
 import { SimulatedLink } from './network.js';
-import { settleBesideSuspended, settleByPerson } from './person.js';
+import { settleBesideSuspended, settleByAsking, settleByPerson } from './person.js';
 import { protocol as theProtocol, type Protocol } from './protocol.js';
 import { Random } from './random.js';
 import { failure, type Session } from './session.js';
@@ -47,7 +47,7 @@ export class World {
   version = 1;
   /** The epoch of the move that made its host the owner. */
   ownerEpoch = 0;
-  /** Migrations of which a destination was told that the source holds the guest. */
+  /** Migrations of which somebody was told that the source holds the guest for good. */
   readonly promised = new Set<string>();
   /** A guest has been stopped for its handover, in the move that is under way. */
   handingOver = false;
@@ -160,6 +160,7 @@ export class World {
       if (session.news.length > 0) actions.push(() => (session.happen(session.news.shift()!), true));
       if (session.isOver && this.random.chance(0.05)) actions.push(() => (host.end(session), true));
     }
+    if (host.sessions.length === 0 && this.random.chance(0.1)) actions.push(() => settleByAsking(host));
     for (const link of this.links) {
       const end = link.endAt(host);
       if (!end.open || end.reader?.suspended === true) continue;
