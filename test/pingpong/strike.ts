@@ -109,10 +109,18 @@ async function whileSuspended(process: CommandProcess, work: () => Promise<boole
   }
 }
 
-/** false when there is none. */
+/** false when there is none: it may just have ended. */
 function signalAll({ qemus }: Station, name: NodeJS.Signals): boolean {
-  for (const pid of qemus) process.kill(pid, name);
-  return qemus.length > 0;
+  return qemus.map((pid) => isSignalled(pid, name)).includes(true);
+}
+
+function isSignalled(pid: number, name: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    throw error;
+  }
 }
 
 async function lastRecord({ home }: Station): Promise<string> {
