@@ -3,6 +3,7 @@
 // Invariants: the guest runs here until its log's last segment is out; whatever fails before this host's journal says
 // relinquished gives it back; every stop is under a lease, so that it is given back even if this process dies.
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { TrmigError, asTrmigError } from '../errors.js';
 import { handoverPatienceMs, handoverPatienceTimes, progressTickMs, stopLeaseMs } from '../limits.js';
 import type { Segment, WireEncoder } from '../log/index.js';
@@ -46,6 +47,8 @@ export interface SourceResult {
   readonly report: MigrationReport;
 }
 
+/** From the end of a QEMU's log until its end is heard, at most. */
+const endingMs = 100;
 const isLast = (phase: SourcePhase): boolean => ['aborted', 'failed', 'retired', 'unresolved'].includes(phase.at);
 
 /** One try to move `machine` over `link`. Whoever reads the link gives it the frames, and its end; the link stays open. */
@@ -277,9 +280,11 @@ export class SourceRun {
       const { timeoutMs } = this.options.policy;
       const late = new TrmigError('E_NOT_CONVERGED', `the base image did not arrive within ${timeoutMs} ms`);
       this.#giveUpAfter(timeoutMs - this.metrics.atMs, ['shipping'], late);
-      this.#pumping = this.#pump!.run((segment) => this.#sendSegment(segment)).catch((error: unknown) => {
-        // A QEMU that ends takes its log along: that it has ended is what there is to tell.
-        if (!this.#over.signal.aborted && this.#cause === null) this.#session.fail(error);
+      this.#pumping = this.#pump!.run((segment) => this.#sendSegment(segment)).catch(async (error: unknown) => {
+        // A QEMU that ends takes its log along: that it has ended is what there is to tell, and may be heard after this.
+        if (asTrmigError(error).code === 'E_LOG_LOST') await delay(endingMs);
+        const isEnding = this.#cause !== null || this.machine.tracer.closedBy !== null;
+        if (!this.#over.signal.aborted && !isEnding) this.#session.fail(error);
       });
       const disks = this.#disks!.ship(this.link, this.#have, signal);
       disks.catch(() => undefined); // Reported below, after the base.
