@@ -52,7 +52,8 @@ const source: Readonly<Record<string, Rules>> = {
 const there: Rules = { 'suspend-qemu': either, 'disk-full': either, diverge: [moves], else: [stays] };
 const late = { kill: [movesByPerson], 'cancel-twice': [movesByPerson] } as const;
 const destination: Readonly<Record<string, Rules>> = {
-  ready: { ...there, flip: [stays, staysByPerson, moves] },
+  // Between the two signals `ready` may still be sent.
+  ready: { ...there, flip: [stays, staysByPerson, moves], 'cancel-twice': [stays, staysByPerson] },
   taking: {
     kill: [staysByPerson],
     'cancel-twice': [staysByPerson],
