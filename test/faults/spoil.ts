@@ -38,10 +38,10 @@ export async function spoil(fault: Fault, { hosts, side, home, own, proxy }: Spo
       own.tell('go');
       return;
     case 'suspend-qemu':
-      if (qemu !== null) process.kill(qemu, 'SIGSTOP');
+      if (qemu !== null) isSignalled(qemu, 'SIGSTOP');
       own.tell('go');
       await sleep(standstillMs);
-      if (qemu !== null) process.kill(qemu, 'SIGCONT');
+      if (qemu !== null) isSignalled(qemu, 'SIGCONT');
       return;
     case 'cut':
       proxy.cut();
@@ -73,6 +73,16 @@ export async function spoil(fault: Fault, { hosts, side, home, own, proxy }: Spo
       if (qemu !== null) await scribble(home, qemu);
       own.tell('go');
       return;
+  }
+}
+
+/** false: it has ended, as one does that is not needed any more. */
+export function isSignalled(pid: number, name: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    throw error;
   }
 }
 
