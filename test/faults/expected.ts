@@ -62,7 +62,14 @@ const destination: Readonly<Record<string, Rules>> = {
   },
   owner: { ...late, 'kill-qemu': [staysByPerson], else: [moves] },
   live: { 'kill-qemu': [lost], else: [moves] },
-  declining: { ...fenced, cut: [stays, staysByPerson], suspend: [stays, staysByPerson], else: [stays] },
+  // The source's commit meets an end that is closed, which may cost it the word `declined`.
+  declining: {
+    ...fenced,
+    cut: [stays, staysByPerson],
+    suspend: [stays, staysByPerson],
+    'disk-full': [stays, staysByPerson],
+    else: [stays],
+  },
   declined: { ...fenced, cut: [stays, staysByPerson], else: [stays] },
   unresolved: { else: [staysByPerson] },
 };
