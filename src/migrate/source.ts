@@ -282,7 +282,8 @@ export class SourceRun {
       this.#giveUpAfter(timeoutMs - this.metrics.atMs, ['shipping'], late);
       this.#pumping = this.#pump!.run((segment) => this.#sendSegment(segment)).catch(async (error: unknown) => {
         // A QEMU that ends takes its log along: that it has ended is what there is to tell, and may be heard after this.
-        if (asTrmigError(error).code === 'E_LOG_LOST') await delay(endingMs);
+        const isLost = asTrmigError(error).code === 'E_LOG_LOST';
+        if (isLost && !this.#over.signal.aborted) await delay(endingMs);
         const isEnding = this.#cause !== null || this.machine.tracer.closedBy !== null;
         if (!this.#over.signal.aborted && !isEnding) this.#session.fail(error);
       });
