@@ -2,6 +2,7 @@
 import { TrmigError } from '../errors.js';
 import type { Home } from '../machine/index.js';
 import { connect } from '../wire/connect.js';
+import type { AnswerFrame } from '../wire/frames.js';
 import type { Security } from '../wire/secure.js';
 import { identity } from './identity.js';
 import { readJournal, type OwnershipRecord } from './journal.js';
@@ -41,10 +42,7 @@ export async function askDecision(name: string, options: AskOptions): Promise<De
   );
 }
 
-async function askHolder(
-  { migrationId }: OwnershipRecord,
-  options: AskOptions,
-): Promise<'source' | 'destination' | 'unknown'> {
+async function askHolder({ migrationId }: OwnershipRecord, options: AskOptions): Promise<AnswerFrame['holder']> {
   const { host, port, security, signal } = options;
   const link = await connect(host, port, { identity, ...(security && { security }), ...(signal && { signal }) });
   try {

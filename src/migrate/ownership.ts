@@ -24,10 +24,8 @@ export function currentOwner(records: readonly OwnershipRecord[]): 'here' | 'the
 
 /** What a person is to decide, by this host's journal alone; null when the other host's has to be asked. */
 export function ownDecision(records: readonly OwnershipRecord[]): 'here' | 'there' | null {
-  const last = records.at(-1);
-  if (last === undefined || isSettled(records)) return currentOwner(records);
-  const isOwn = last.role === 'source' ? last.state !== 'relinquished' : last.state === 'owner';
-  return isOwn ? 'here' : null;
+  const owner = currentOwner(records);
+  return owner === 'here' || isSettled(records) ? owner : null;
 }
 
 /** The epoch that the next migration away from here has. */
