@@ -3,15 +3,16 @@
 import { standingOf } from '../../src/migrate/standing.js';
 import type { Home } from '../../src/machine/index.js';
 import { consoleText, counters, discontinuity } from '../system/console.js';
-import { processesHere, sleep } from '../system/stage.js';
-import { Holdable, goOnWithRoom, statusOf, type Hosts, type Shown } from './hosts.js';
-import { decide, type Parties } from './person.js';
+import { patience, processesHere } from '../system/stage.js';
+import { Holdable, goOnWithRoom, type Hosts } from './hosts.js';
+import { isCalm, judge, type Place } from './judge.js';
+import type { Parties } from './person.js';
 import type { Cell, Side, Step } from './plan.js';
 import { Proxy } from './proxy.js';
 import { spoil } from './spoil.js';
 
 /** What became of the guest: where it runs, with a person's decision or without; or its QEMU was the one that was killed. */
-export type Verdict = 'stays' | 'moves' | 'stays, by a person' | 'moves, by a person' | 'is lost';
+export type Verdict = Place | 'is lost';
 
 export interface Outcome {
   readonly verdict: Verdict;
@@ -21,7 +22,7 @@ export interface Outcome {
   readonly problems: readonly string[];
 }
 
-const patienceMs = 180_000;
+const within = patience(180_000);
 
 class Attempt {
   readonly problems: string[] = [];
@@ -118,41 +119,18 @@ class Attempt {
         if (standing === null || standing.state !== 'running') return true;
         const { tracer } = standing;
         if (tracer === null) return false;
-        return tracer.running ? tracer.mode === 'dormant' : (tracer.leaseMs ?? 0) === 0;
+        return isCalm(tracer);
       });
     }
   }
 
-  /** Who has it, by what `trmig status` says; a person decides what is undecided. */
   async #judge(): Promise<[string, Verdict]> {
-    const [from, to] = [await statusOf(this.from), await statusOf(this.to)];
-    const records = `${from.record ?? '-'} | ${to.record ?? '-'}`;
-    this.#checkOwners(from, to);
-    const asked = from.command !== null || to.command !== null;
-    if (!asked) return [records, this.#verdict(from, to, '')];
-    this.problems.push(...(await decide({ from: this.from, to: this.to }, { from, to }, this.#parties)));
-    const [fromNow, toNow] = [await statusOf(this.from), await statusOf(this.to)];
-    this.#checkOwners(fromNow, toNow);
-    for (const { command } of [fromNow, toNow]) if (command !== null) this.problems.push(`it is still to ${command}`);
-    // What runs already was only settled.
-    const decided = from.runs || to.runs ? '' : ', by a person';
-    return [records, this.#verdict(fromNow, toNow, decided)];
-  }
-
-  #checkOwners(from: Shown, to: Shown): void {
-    if (from.runs && to.runs) this.problems.push('it runs on both hosts');
-    if (from.owner === 'here' && to.owner === 'here') this.problems.push('both journals say "here"');
-    for (const [name, { runs, owner }] of Object.entries({ from, to })) {
-      if (runs && owner !== 'here') this.problems.push(`it runs on the host it went ${name}, which does not own it`);
-    }
-  }
-
-  #verdict(from: Shown, to: Shown, how: '' | ', by a person'): Verdict {
-    if (from.runs) return `stays${how}`;
-    if (to.runs) return `moves${how}`;
+    const { place, records, problems } = await judge({ from: this.from, to: this.to }, this.#parties);
+    this.problems.push(...problems);
+    if (place !== null) return [records, place];
     const killed = this.cell.fault === 'kill-qemu' || this.cell.route.some(({ does }) => does.endsWith('qemu'));
     if (!killed) this.problems.push('it runs nowhere, and nothing has killed it');
-    return 'is lost';
+    return [records, 'is lost'];
   }
 
   /** The guest has run once only, goes on, finds its data, and moves as if nothing had been. */
@@ -200,14 +178,6 @@ export function repetition(text: string): string | null {
   const numbers = counters(text);
   const at = numbers.findIndex((number, i) => i > 0 && number <= numbers[i - 1]!);
   return at < 0 ? null : `${numbers[at]} follows ${numbers[at - 1]}`;
-}
-
-async function within(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const untilMs = performance.now() + patienceMs;
-  while (!(await holds())) {
-    if (performance.now() > untilMs) throw new Error(`after ${patienceMs / 1000} s not yet: ${what}`);
-    await sleep(20);
-  }
 }
 
 /** Runs a cell. The hosts go on with the guest if it lives. @throws Error when the cell's state was not come to */

@@ -7,9 +7,9 @@ import path from 'node:path';
 import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { QmpClient, type Home } from '../../src/machine/index.js';
-import { Child } from '../system/child.js';
 import { readJournal } from '../../src/migrate/journal.js';
 import { currentOwner } from '../../src/migrate/ownership.js';
+import { Child } from '../system/child.js';
 import { Transcript, consoleText, waitForLines } from '../system/console.js';
 import { boot, processesHere, until } from '../system/stage.js';
 

@@ -8,7 +8,8 @@ export interface Parties<Party = Holdable> {
   readonly destination: Party;
 }
 
-interface Pair<T> {
+/** Of the host that the guest was to leave, and the one that it was to come to. */
+export interface Pair<T> {
   readonly from: T;
   readonly to: T;
 }

@@ -38,10 +38,10 @@ export async function spoil(fault: Fault, { hosts, side, home, own, proxy }: Spo
       own.tell('go');
       return;
     case 'suspend-qemu':
-      if (qemu !== null) isSignalled(qemu, 'SIGSTOP');
+      if (qemu !== null) signalIfThere(qemu, 'SIGSTOP');
       own.tell('go');
       await sleep(standstillMs);
-      if (qemu !== null) isSignalled(qemu, 'SIGCONT');
+      if (qemu !== null) signalIfThere(qemu, 'SIGCONT');
       return;
     case 'cut':
       proxy.cut();
@@ -77,7 +77,7 @@ export async function spoil(fault: Fault, { hosts, side, home, own, proxy }: Spo
 }
 
 /** false: it has ended, as one does that is not needed any more. */
-export function isSignalled(pid: number, name: NodeJS.Signals): boolean {
+export function signalIfThere(pid: number, name: NodeJS.Signals): boolean {
   try {
     return process.kill(pid, name);
   } catch (error) {

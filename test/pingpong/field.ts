@@ -16,7 +16,7 @@ import { keepOf, mountSmall } from '../faults/hosts.js';
 import { Child } from '../system/child.js';
 import { Transcript, consoleText, counters, discontinuity, waitForLines } from '../system/console.js';
 import { unmountThoseOf } from '../system/folder-processes.js';
-import { guestSpec, sleep, stage, until } from '../system/stage.js';
+import { guestSpec, patience, stage, until } from '../system/stage.js';
 import { Station } from './station.js';
 
 const guestAddress = '10.77.0.10';
@@ -24,7 +24,8 @@ const storePort = 8;
 const diskMib = 96;
 /** Of a host's state directory, which can be filled: room for the disk, and for the layers that are not merged yet. */
 const homeMib = 448;
-const patienceMs = 240_000;
+/** Longer than anything here may take. */
+export const within = patience(240_000);
 
 interface Found {
   readonly sent: number;
@@ -182,14 +183,5 @@ export class Field {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder);
     return folder;
-  }
-}
-
-/** Waits until something is so. @throws when it takes longer than anything here may */
-export async function within(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const untilMs = performance.now() + patienceMs;
-  while (!(await holds())) {
-    if (performance.now() > untilMs) throw new Error(`after ${patienceMs / 1000} s not yet: ${what}`);
-    await sleep(20);
   }
 }

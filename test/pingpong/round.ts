@@ -5,8 +5,8 @@ import path from 'node:path';
 import { currentOwner } from '../../src/migrate/ownership.js';
 import { readJournal } from '../../src/migrate/journal.js';
 import type { MigrationReport } from '../../src/migrate/report.js';
-import { goOnWithRoom, statusOf, type Shown, type Trmig } from '../faults/hosts.js';
-import { decide } from '../faults/person.js';
+import { goOnWithRoom, type Trmig } from '../faults/hosts.js';
+import { isCalm, judge, type Place } from '../faults/judge.js';
 import { consoleText, counters } from '../system/console.js';
 import { sleep } from '../system/stage.js';
 import { nameOf, type Choice } from './chance.js';
@@ -15,10 +15,8 @@ import { within, type Field } from './field.js';
 import { port, sizeOf, type Size, type Station } from './station.js';
 import { strike, type Move } from './strike.js';
 
-export type Verdict = 'stays' | 'moves' | 'stays, by a person' | 'moves, by a person';
-
 export interface Outcome {
-  readonly verdict: Verdict;
+  readonly verdict: Place;
   /** When the fault was done, and in which phases; null for no fault, or none in time. */
   readonly struck: string | null;
   /** What the two journals said before a person looked. */
@@ -134,46 +132,22 @@ class Round {
       await within(`the machine on ${station.name} is calm`, async () => {
         const tracer = await station.tracer();
         if (tracer === null || tracer === undefined) return tracer === null;
-        return tracer.running ? tracer.mode === 'dormant' : (tracer.leaseMs ?? 0) === 0;
+        return isCalm(tracer);
       });
     }
   }
 
-  /** Who has it, by what `trmig status` says; a person decides what is undecided. */
-  async #judge({ sender, receiver }: Move): Promise<[string, Verdict]> {
+  async #judge({ sender, receiver }: Move): Promise<[string, Place]> {
     const homes = { from: this.from.home, to: this.to.home };
     const run: Trmig = (home, ...args) => (home === homes.from ? this.from : this.to).trmig(...args);
-    const shown = { from: await statusOf(homes.from, run), to: await statusOf(homes.to, run) };
-    const records = `${shown.from.record ?? '-'} | ${shown.to.record ?? '-'}`;
-    this.#checkOwners(shown);
-    if (shown.from.command === null && shown.to.command === null) return [records, this.#verdict(shown, '')];
-    const parties = { source: sender, destination: receiver };
-    this.#problems.push(...(await decide(homes, shown, parties, run)));
-    const now = { from: await statusOf(homes.from, run), to: await statusOf(homes.to, run) };
-    this.#checkOwners(now);
-    for (const { command } of [now.from, now.to])
-      if (command !== null) this.#problems.push(`it is still to ${command}`);
-    // What runs already was only settled.
-    return [records, this.#verdict(now, shown.from.runs || shown.to.runs ? '' : ', by a person')];
-  }
-
-  #checkOwners(shown: { readonly from: Shown; readonly to: Shown }): void {
-    const { from, to } = shown;
-    if (from.runs && to.runs) this.#problems.push('it runs on both hosts');
-    if (from.owner === 'here' && to.owner === 'here') this.#problems.push('both journals say "here"');
-    for (const [name, { runs, owner }] of Object.entries(shown)) {
-      if (runs && owner !== 'here') this.#problems.push(`it runs on the host it went ${name}, which does not own it`);
-    }
-  }
-
-  #verdict({ from, to }: { readonly from: Shown; readonly to: Shown }, how: '' | ', by a person'): Verdict {
-    if (from.runs) return `stays${how}`;
-    if (to.runs) return `moves${how}`;
-    throw new Error(['it runs nowhere', ...this.#problems].join('\n'));
+    const { place, records, problems } = await judge(homes, { source: sender, destination: receiver }, run);
+    this.#problems.push(...problems);
+    if (place === null) throw new Error(['it runs nowhere', ...this.#problems].join('\n'));
+    return [records, place];
   }
 
   /** The guest has run once only, goes on, is reached, finds its data; and nothing is left behind. */
-  async #prove(verdict: Verdict, wasStruck: boolean): Promise<void> {
+  async #prove(verdict: Place, wasStruck: boolean): Promise<void> {
     const { field, to, from } = this;
     if (verdict.startsWith('moves')) {
       field.arrived(this.#mark);

@@ -4,7 +4,7 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { readJournal } from '../../src/migrate/journal.js';
-import { fill, isSignalled, scribble } from '../faults/spoil.js';
+import { fill, signalIfThere, scribble } from '../faults/spoil.js';
 import type { Child } from '../system/child.js';
 import { sleep } from '../system/stage.js';
 import type { Disturbance, Moment } from './chance.js';
@@ -111,7 +111,7 @@ async function whileSuspended(process: CommandProcess, work: () => Promise<boole
 
 /** false when there is none: it may just have ended. */
 function signalAll({ qemus }: Station, name: NodeJS.Signals): boolean {
-  return qemus.map((pid) => isSignalled(pid, name)).includes(true);
+  return qemus.map((pid) => signalIfThere(pid, name)).includes(true);
 }
 
 async function lastRecord({ home }: Station): Promise<string> {

@@ -2,6 +2,7 @@
 // guest stays too.
 import { statSync } from 'node:fs';
 import t from 'tap';
+import type { Test } from 'tap';
 import { Machine } from '../../src/machine/index.js';
 import { migrate, type MigrateOptions } from '../../src/migrate/migrate.js';
 import type { SourcePhase } from '../../src/migrate/source-states.js';
@@ -18,6 +19,7 @@ import {
   until,
   type GuestOptions,
   type Stage,
+  type TestReceiver,
 } from './stage.js';
 
 t.setTimeout(generously.timeout * 3);
@@ -37,6 +39,16 @@ async function move(
   } finally {
     machine.close();
   }
+}
+
+/** A guest at host a, a receiver at host b, and a way to it that breaks when it is told to. */
+async function setOut(t: Test): Promise<{ scene: Stage; taking: TestReceiver; way: Brittle }> {
+  const scene = stage(t);
+  (await boot(scene.a, small)).close();
+  const taking = await receiver(t, scene.b);
+  const way = await Brittle.to(taking.port);
+  t.teardown(() => way.close());
+  return { scene, taking, way };
 }
 
 t.test('cut during the base, during the log, and while it recovers, a migration arrives', generously, async (t) => {
@@ -94,12 +106,8 @@ t.test('cut during the base, during the log, and while it recovers, a migration 
 
 for (const at of ['shipping', 'catching-up'] as const) {
   t.test(`a link that stays away from ${at} on leaves the guest where it is`, generously, async (t) => {
-    const scene = stage(t);
+    const { scene, taking, way } = await setOut(t);
     const { a, b } = scene;
-    (await boot(a, small)).close();
-    const taking = await receiver(t, b);
-    const way = await Brittle.to(taking.port);
-    t.teardown(() => way.close());
     const reconnectMs = 1500;
     let cutMs = 0;
     const { phase, error, report } = await move(scene, way.port, {
@@ -128,12 +136,7 @@ for (const at of ['shipping', 'catching-up'] as const) {
 }
 
 t.test('a migration that is cancelled while its link is away ends at once', generously, async (t) => {
-  const scene = stage(t);
-  const { a, b } = scene;
-  (await boot(a, small)).close();
-  const taking = await receiver(t, b);
-  const way = await Brittle.to(taking.port);
-  t.teardown(() => way.close());
+  const { scene, taking, way } = await setOut(t);
   const cancel = new AbortController();
   let cancelledMs = 0;
   const { phase, error } = await move(scene, way.port, {

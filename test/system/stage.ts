@@ -139,6 +139,17 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
   }
 }
 
+/** Waits likewise, and no longer than `patienceMs`: then it throws. */
+export function patience(patienceMs: number): typeof until {
+  return async (what, holds) => {
+    const untilMs = performance.now() + patienceMs;
+    while (!(await holds())) {
+      if (performance.now() > untilMs) throw new Error(`after ${patienceMs / 1000} s not yet: ${what}`);
+      await sleep(20);
+    }
+  };
+}
+
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
